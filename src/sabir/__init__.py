@@ -1,0 +1,1 @@
+"""Sabir: messengers that understand each other."""

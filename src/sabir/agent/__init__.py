@@ -1,0 +1,1 @@
+"""The end-to-end client's runtime: inbox, timeline, portals, delivery, supervisor."""

@@ -1,0 +1,1 @@
+"""MIMI content, features, conversion to and from what each network can express."""

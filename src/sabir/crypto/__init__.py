@@ -1,0 +1,1 @@
+"""Primitives over the cryptographic library: secrets and sealing."""

@@ -1,0 +1,1 @@
+"""What a connector is, and one package per foreign network."""

@@ -1,0 +1,1 @@
+"""Ports for what must survive, and SQLite behind them. Takes no decision."""

@@ -1,0 +1,1 @@
+"""Bytes: deterministic CBOR. Knows no meaning."""
