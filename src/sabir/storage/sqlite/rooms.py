@@ -15,9 +15,12 @@ from sabir.storage.records import (
 )
 from sabir.storage.sqlite.part import Part
 
-_PORTAL: Final = (
-    "SELECT id, room, account, chat, name, cursor, state, detail FROM portals"
-)
+_PORTAL: Final = """
+SELECT id, room, account, chat, name, cursor, state, detail FROM portals
+"""
+_OPEN: Final = _PORTAL + "WHERE state <> 'closed' ORDER BY id"
+_ALL: Final = _PORTAL + "ORDER BY id"
+_BY_CHAT: Final = _PORTAL + "WHERE account = ? AND chat = ? AND state <> 'closed'"
 _Row = tuple[int, str, str, str, str, int, str, str]
 
 
