@@ -1,0 +1,1 @@
+"""Matrix: as an application service with ghosts, or as one plain account."""
