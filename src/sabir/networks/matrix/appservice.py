@@ -1,0 +1,538 @@
+"""The application service: ghosts speak, the homeserver pushes.
+
+Start-up order: listener, versions, bot, rooms, ping. The ping makes the homeserver
+repeat what it could not push while we were down; it is repeated whenever nothing
+was pushed for `PING_IDLE_S`.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import structlog
+
+from sabir.clock import Clock, Instant
+from sabir.content.capabilities import Capabilities
+from sabir.content.pieces import JoinPiece, LeavePiece, NativeRef, ProfilePiece
+from sabir.errors import (
+    ConfigInvalid,
+    CredentialsRefused,
+    PolicyRefused,
+    StorageFailed,
+    Unavailable,
+)
+from sabir.networks.api import (
+    ChatId,
+    ChatInfo,
+    ConnectionState,
+    Finding,
+    Host,
+    Incoming,
+    NativeEvent,
+    NativeId,
+    Outcome,
+    Outgoing,
+    PersonId,
+    Sent,
+    Speaker,
+)
+from sabir.networks.matrix import capabilities
+from sabir.networks.matrix.client import Client, Rejected, Voice, http_session
+from sabir.networks.matrix.config import AppServiceConfig
+from sabir.networks.matrix.decode import decode
+from sabir.networks.matrix.envelope import (
+    Json,
+    Member,
+    content_of,
+    is_event,
+    member_of,
+    seal,
+    subject_of,
+)
+from sabir.networks.matrix.ghosts import DEVICE_ID, Ghosts
+from sabir.networks.matrix.listener import Transaction, listening
+from sabir.networks.matrix.media import download, upload
+from sabir.networks.matrix.rooms import RoomBook, describe
+from sabir.networks.matrix.signals import SignalReader
+from sabir.networks.matrix.writer import SEND_WINDOW, Writer, entry_key
+
+PING_IDLE_S: Final = 60.0
+PING_AFTER_FAILURE_S: Final = 5.0
+"""After a push that we could not store: the homeserver waits up to 512 s."""
+INVITES_MAX: Final = 1_000
+"""Invitations waiting to be accepted; more are seen again at the next start."""
+TYPING_SHOWN_MS: Final = 30_000
+TYPING_PAUSE_MS: Final = 3_000
+"""At most one notice per ghost and room in this time."""
+TXN_CURSOR: Final = "txn"
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Session:
+    """What exists while we are connected."""
+
+    client: Client
+    host: Host
+    ghosts: Ghosts
+    writer: Writer
+    signals: SignalReader
+
+
+@dataclass(frozen=True, slots=True)
+class _Invite:
+    room: ChatId
+    user: str
+
+
+@dataclass(slots=True)
+class _Batch:
+    """A transaction, sorted."""
+
+    events: list[NativeEvent] = field(default_factory=list)
+    echoes: list[tuple[ChatId, Sent]] = field(default_factory=list)
+    invites: list[_Invite] = field(default_factory=list)
+
+
+class AppService:
+    """Connector of one application service."""
+
+    send_window = SEND_WINDOW
+
+    def __init__(self, config: AppServiceConfig, *, clock: Clock) -> None:
+        self._config = config
+        self._clock = clock
+        self._book = RoomBook()
+        self._bot = Voice.ghost(config.bot_id, DEVICE_ID)
+        self._session: _Session | None = None
+        self._upload_octets_max: int | None = None
+        self._done_txn: str | None = None
+        self._taking = asyncio.Lock()
+        self._invites: asyncio.Queue[_Invite] = asyncio.Queue(INVITES_MAX)
+        self._wake = asyncio.Event()
+        self._has_failed = False
+        self._typing_shown: dict[tuple[ChatId, str], tuple[bool, float]] = {}
+
+    # ---- running
+
+    async def run(self, host: Host) -> None:
+        """Serve until cancelled (see `Connector.run`)."""
+        host.report(ConnectionState.CONNECTING)
+        self._done_txn = await host.cursor(TXN_CURSOR)
+        config = self._config
+        try:
+            async with (
+                listening(
+                    config.listen_host,
+                    config.listen_port,
+                    hs_token=config.hs_token,
+                    take=self._take,
+                ),
+                http_session() as http,
+            ):
+                client = Client(config.homeserver_url, http, token=config.as_token)
+                await self._start(client, host)
+                host.report(ConnectionState.CONNECTED)
+                await self._attend(client)
+        finally:
+            self._session = None
+
+    async def _start(self, client: Client, host: Host) -> None:
+        host.report(ConnectionState.CATCHING_UP)
+        await client.versions()
+        await self._check_identity(client)
+        self._upload_octets_max = await client.media_octets_max()
+        for chat in host.chats():
+            await self._load(client, chat)
+        ghosts = Ghosts(self._config, client, host)
+        writer = Writer(
+            client,
+            self._book,
+            _GhostCast(self._config, client, ghosts, self._book, self._bot),
+            self._clock,
+            upload_octets_max=self._upload_octets_max,
+            with_times=True,
+        )
+        signals = SignalReader(self._book, self._config.is_ours)
+        self._session = _Session(client, host, ghosts, writer, signals)
+        await self._ping(client)
+        for room in await self._pending_invites(client):
+            self._invite(_Invite(room, self._config.bot_id))
+
+    async def _check_identity(self, client: Client) -> None:
+        """Make sure of the bot: registered, with a device, of the name we think."""
+        await client.register(self._config.bot)
+        answer = await client.whoami()
+        if answer.get("user_id") != self._config.bot_id:
+            raise ConfigInvalid(
+                f"the homeserver knows this application service as "
+                f"{answer.get('user_id')}, the settings say {self._config.bot_id}; "
+                "correct server_name and bot to match the registration"
+            )
+        as_bot = Voice.ghost(self._config.bot_id)
+        await client.create_device(DEVICE_ID, name="Sabir", voice=as_bot)
+
+    async def _load(self, client: Client, chat: ChatId) -> None:
+        try:
+            await self._book.load(client, chat, voice=self._bot)
+        except Rejected:
+            # Not in it any more; `open_chat` says so to whom it concerns.
+            _log.info("room_not_loaded", room=chat)
+
+    async def _pending_invites(self, client: Client) -> Sequence[ChatId]:
+        """Return the rooms the bot was invited to while we were down."""
+        rooms = '{"room":{"timeline":{"limit":1},"rooms":[]},"presence":{"limit":0}}'
+        answer = await client.sync(
+            query={"timeout": 0, "filter": rooms, "user_id": self._config.bot_id},
+            timeout_s=60,
+        )
+        invited = (answer.get("rooms") or {}).get("invite") or {}
+        return [ChatId(room) for room in invited]
+
+    async def _attend(self, client: Client) -> None:
+        """Accept invitations, and ping whenever it has been quiet."""
+        while True:
+            idle_s = PING_AFTER_FAILURE_S if self._has_failed else PING_IDLE_S
+            try:
+                async with asyncio.timeout(idle_s):
+                    await self._wake.wait()
+            except TimeoutError:
+                self._has_failed = False
+                await self._ping(client)
+                continue
+            self._wake.clear()
+            while not self._invites.empty():
+                await self._accept(client, self._invites.get_nowait())
+
+    async def _ping(self, client: Client) -> None:
+        txn = f"{self._clock.now()}"
+        try:
+            await client.ping(self._config.appservice_id, txn=txn)
+        except Rejected as no:
+            raise self._ping_failed(no) from no
+
+    def _ping_failed(self, no: Rejected) -> CredentialsRefused | Unavailable:
+        if no.errcode in {
+            "M_CONNECTION_FAILED",
+            "M_CONNECTION_TIMEOUT",
+            "M_URL_NOT_SET",
+        }:
+            port = self._config.listen_port
+            return Unavailable(
+                f"the homeserver cannot reach our listener ({no.errcode}); check that "
+                f"the url in the registration leads to port {port} here (listen_host, "
+                "listen_port), and firewalls between"
+            )
+        if no.errcode == "M_BAD_STATUS" and no.body.get("status") == 403:
+            return CredentialsRefused(
+                "the homeserver came with another hs_token than ours; install our "
+                "present registration file and restart the homeserver"
+            )
+        if no.errcode == "M_BAD_STATUS":
+            return Unavailable(
+                f"something other than Sabir answers at the registration's url ({no}); "
+                "check the url and the reverse proxy"
+            )
+        return CredentialsRefused(
+            f"the homeserver does not know appservice_id = "
+            f"{self._config.appservice_id!r} with our token ({no.errcode}); install the "
+            "registration file and restart the homeserver"
+        )
+
+    # ---- coming in
+
+    async def _take(self, pushed: Transaction) -> bool:
+        """Store a transaction; called by the listener."""
+        session = self._session
+        if session is None:
+            return False
+        async with self._taking:
+            mark = _mark(pushed)
+            if mark != self._done_txn:
+                batch = self._sort(pushed, session)
+                try:
+                    await self._store(batch, mark, session)
+                except StorageFailed:
+                    self._has_failed = True
+                    self._wake.set()
+                    raise
+        for signal_event in pushed.ephemeral:
+            self._signal(signal_event, session)
+        self._wake.set()
+        return True
+
+    async def _store(self, batch: _Batch, mark: str, session: _Session) -> None:
+        for chat, sent in batch.echoes:
+            await session.host.echo(chat, key=sent.key, sent=sent)
+        if batch.events or batch.echoes:
+            await session.host.take(batch.events, cursors={TXN_CURSOR: mark})
+            self._done_txn = mark
+        for invite in batch.invites:
+            self._invite(invite)
+
+    def _sort(self, pushed: Transaction, session: _Session) -> _Batch:
+        batch = _Batch()
+        for event in pushed.events:
+            if not is_event(event):
+                _log.warning("event_without_ids_skipped", txn=pushed.id)
+                continue
+            room = ChatId(event["room_id"])
+            if self._config.is_ours(event["sender"]):
+                key = entry_key(content_of(event))
+                if key is not None and not session.writer.is_waiting(key):
+                    batch.echoes.append((room, _echo(event)))
+                self._book.note(event)
+                continue
+            batch.invites.extend(self._invitations(event))
+            known = self._book.member(room, subject_of(event))
+            self._book.note(event)
+            batch.events.append(seal(event, known or _named_by(event)))
+        return batch
+
+    def _invitations(self, event: Json) -> Iterator[_Invite]:
+        is_invite = content_of(event).get("membership") == "invite"
+        user = event.get("state_key")
+        if event["type"] == "m.room.member" and is_invite and isinstance(user, str):
+            if self._config.is_ours(user):
+                yield _Invite(ChatId(event["room_id"]), user)
+
+    def _invite(self, invite: _Invite) -> None:
+        if self._invites.full():
+            _log.warning("invite_dropped", room=invite.room)
+            return
+        self._invites.put_nowait(invite)
+        self._wake.set()
+
+    async def _accept(self, client: Client, invite: _Invite) -> None:
+        """Enter a room; a ghost that was asked brings the bot with it."""
+        try:
+            voice = Voice.ghost(invite.user)
+            await client.join(invite.room, voice=voice)
+            if invite.user != self._config.bot_id:
+                await client.invite(invite.room, self._config.bot_id, voice=voice)
+                await client.join(invite.room, voice=self._bot)
+        except Rejected as no:
+            _log.info("invite_not_accepted", room=invite.room, errcode=no.errcode)
+
+    def _signal(self, event: Any, session: _Session) -> None:
+        if not isinstance(event, dict) or not isinstance(event.get("room_id"), str):
+            return
+        room = ChatId(event["room_id"])
+        if room in session.host.chats():
+            for signal in session.signals.read(room, event):
+                session.host.signal(signal)
+
+    def decode(self, event: NativeEvent) -> Incoming | None:
+        """Say what a stored event means (see `decode.decode`)."""
+        return decode(event)
+
+    # ---- chats
+
+    def capabilities(self, chat: ChatId) -> Capabilities:
+        """Return what can be expressed."""
+        return capabilities.of_ghosts(attachment_octets_max=self._upload_octets_max)
+
+    async def open_chat(self, chat: ChatId) -> ChatInfo:
+        """Enter a room as the bot (see `Connector.open_chat`)."""
+        client = self._connected().client
+        try:
+            room = ChatId(await client.join(chat, voice=self._bot))
+        except Rejected as no:
+            raise PolicyRefused(
+                f"{self._config.bot_id} may not enter the Matrix room {chat} ({no}); "
+                f"invite {self._config.bot_id} there and try again"
+            ) from no
+        return await self._describe(client, room)
+
+    async def _describe(self, client: Client, room: ChatId) -> ChatInfo:
+        await self._book.load(client, room, voice=self._bot)
+        members = self._book.members(room)
+        people = sum(not self._config.is_ours(user) for user in members)
+        return await describe(client, self._book, room, people=people, voice=self._bot)
+
+    async def close_chat(self, chat: ChatId) -> None:
+        """Leave a room with every ghost and the bot."""
+        session = self._connected()
+        if not self._book.is_loaded(chat):
+            await self._load(session.client, chat)
+        ours = [u for u in self._book.members(chat) if self._config.is_ours(u)]
+        for user in sorted(ours, key=self._config.bot_id.__eq__):  # the bot goes last
+            try:
+                voice = Voice.ghost(user)
+                await session.client.leave(chat, reason="", voice=voice)
+            except Rejected as no:
+                _log.info("ghost_not_left", room=chat, errcode=no.errcode)
+        self._book.forget(chat)
+        session.writer.forget(chat)
+
+    async def list_chats(self) -> Sequence[ChatInfo]:
+        """Return the rooms the bot is in."""
+        client = self._connected().client
+        rooms = await client.joined_rooms(voice=self._bot)
+        return [await self._glance(client, ChatId(room)) for room in rooms]
+
+    async def _glance(self, client: Client, room: ChatId) -> ChatInfo:
+        book = RoomBook()
+        await book.load(client, room, voice=self._bot)
+        people = sum(not self._config.is_ours(user) for user in book.members(room))
+        return await describe(client, book, room, people=people, voice=self._bot)
+
+    # ---- going out
+
+    async def send(self, batch: Sequence[Outgoing]) -> AsyncIterator[Outcome]:
+        """Send pieces in order (see `Connector.send`)."""
+        writer = self._connected().writer
+        for outgoing in batch:
+            yield await writer.write(outgoing)
+
+    async def lookup(self, piece: Outgoing, *, attempted_at: Instant) -> Finding:
+        """Find out whether an earlier attempt arrived."""
+        return await self._connected().writer.lookup(piece, attempted_at=attempted_at)
+
+    def download(self, handle: str, *, octets_max: int) -> AsyncIterator[bytes]:
+        """Yield a file (see `DownloadsMedia`)."""
+        return download(self._connected().client, handle, octets_max=octets_max)
+
+    async def typing(self, chat: ChatId, speaker: Speaker, *, active: bool) -> None:
+        """Show that a ghost is typing, at most once in 3 s."""
+        session = self._connected()
+        user = session.ghosts.user_id(speaker.uri)
+        now = self._clock.monotonic_ms()
+        was, at = self._typing_shown.get((chat, user), (False, -TYPING_PAUSE_MS))
+        is_same = active == was
+        if is_same and (not active or now - at < TYPING_PAUSE_MS):
+            return
+        if self._book.member(chat, user) is None:
+            return  # it has not spoken yet; a notice is not worth a new user
+        if active:
+            self._typing_shown[(chat, user)] = (True, now)
+        else:
+            self._typing_shown.pop((chat, user), None)
+        await session.client.typing(
+            chat,
+            timeout_ms=TYPING_SHOWN_MS if active else 0,
+            voice=Voice.ghost(user),
+        )
+
+    async def receipt(
+        self, chat: ChatId, speaker: Speaker, ref: NativeRef, *, read: bool
+    ) -> None:
+        """Show that a ghost has read; Matrix has no notice of delivery."""
+        session = self._connected()
+        user = session.ghosts.user_id(speaker.uri)
+        if read and ref.native_id and self._book.member(chat, user) is not None:
+            await session.client.receipt(chat, ref.native_id, voice=Voice.ghost(user))
+
+    def _connected(self) -> _Session:
+        if self._session is None:
+            raise Unavailable("the Matrix account is not connected yet")
+        return self._session
+
+
+class _GhostCast:
+    """Everybody speaks as their own ghost; the bot manages."""
+
+    def __init__(
+        self,
+        config: AppServiceConfig,
+        client: Client,
+        ghosts: Ghosts,
+        book: RoomBook,
+        bot: Voice,
+    ) -> None:
+        self._config = config
+        self._client = client
+        self._ghosts = ghosts
+        self._book = book
+        self.manager = bot
+
+    async def speaker(self, outgoing: Outgoing) -> Voice:
+        voice = await self._ghosts.ready(outgoing.speaker)
+        await self._enter(outgoing.chat, voice, outgoing.speaker.name)
+        return voice
+
+    async def _enter(self, room: ChatId, voice: Voice, name: str) -> None:
+        if not self._book.is_loaded(room):
+            await self._book.load(self._client, room, voice=self.manager)
+        if self._book.member(room, voice.user_id) is not None:
+            return
+        try:
+            await self._client.invite(room, voice.user_id, voice=self.manager)
+        except Rejected as no:
+            # Invited already, or the bot may not invite: a public room needs none.
+            _log.debug("ghost_not_invited", room=room, errcode=no.errcode)
+        await self._client.join(room, voice=voice)
+        self._book.joined(room, voice.user_id, Member(name))
+
+    def author(self, user: str) -> Voice | None:
+        return Voice.ghost(user, DEVICE_ID) if self._config.is_ours(user) else None
+
+    async def appear(self, outgoing: Outgoing) -> Voice | None:
+        match outgoing.piece:
+            case JoinPiece():
+                return await self.speaker(outgoing)
+            case LeavePiece(reason=reason):
+                return await self._leave(outgoing, reason)
+            case ProfilePiece():
+                return await self._show_profile(outgoing, outgoing.piece)
+            case _:
+                return None
+
+    async def _leave(self, outgoing: Outgoing, reason: str) -> Voice:
+        room = outgoing.chat
+        voice = Voice.ghost(self._ghosts.user_id(outgoing.speaker.uri), DEVICE_ID)
+        if not self._book.is_loaded(room):
+            await self._book.load(self._client, room, voice=self.manager)
+        if self._book.member(room, voice.user_id) is not None:
+            await self._client.leave(room, reason=reason, voice=voice)
+            self._book.left(room, voice.user_id)
+        return voice
+
+    async def _show_profile(self, outgoing: Outgoing, piece: ProfilePiece) -> Voice:
+        speaker = outgoing.speaker
+        renamed = Speaker(uri=speaker.uri, name=piece.name, network=speaker.network)
+        voice = await self._ghosts.ready(renamed)
+        if piece.avatar is not None and outgoing.media is not None:
+            mxc = await upload(
+                self._client, outgoing.media, attachment=piece.avatar, octets_max=None
+            )
+            await self._client.set_profile("avatar_url", mxc, voice=voice)
+        return voice
+
+    async def recover(self, outgoing: Outgoing, no: Rejected) -> bool:
+        """Start over with a ghost that was removed, or that the server forgot."""
+        if no.errcode not in {"M_FORBIDDEN", "M_UNKNOWN_DEVICE", "M_UNKNOWN"}:
+            return False
+        await self._ghosts.forget(outgoing.speaker.uri)
+        self._book.left(outgoing.chat, self._ghosts.user_id(outgoing.speaker.uri))
+        return True
+
+
+def _mark(pushed: Transaction) -> str:
+    """Name a transaction by its id and its events.
+
+    The id alone would not do: a server that lost its state uses ids again.
+    """
+    digest = hashlib.sha256(pushed.id.encode())
+    for event in pushed.events:
+        event_id = event.get("event_id") if isinstance(event, dict) else None
+        digest.update(f"\n{event_id}".encode("utf-8", "replace"))
+    return f"{pushed.id[:64]} {digest.hexdigest()[:32]}"
+
+
+def _echo(event: Json) -> Sent:
+    key = entry_key(content_of(event))
+    assert key is not None
+    return Sent(
+        key=key,
+        native_id=NativeId(event["event_id"]),
+        author=PersonId(event["sender"]),
+    )
+
+
+def _named_by(event: Json) -> Member | None:
+    """Return the name a membership event gives itself."""
+    return member_of(content_of(event)) if event["type"] == "m.room.member" else None
