@@ -195,7 +195,7 @@ class Deliveries(Protocol):
         ...
 
     async def attempt_of_key(self, key: str) -> tuple[PortalId, OpenAttempt] | None:
-        """Return the open attempt with this idempotency key."""
+        """Return the attempt with this key if its fate is open or ambiguous."""
         ...
 
     async def settle(

@@ -52,7 +52,7 @@ class SqliteDeliveries(Part):
         row = self._database.read(
             lambda db: db.execute(
                 "SELECT portal, seq, part, attempted_at FROM deliveries"
-                " WHERE key = ? AND state = 'sending'",
+                " WHERE key = ? AND state IN ('sending', 'ambiguous')",
                 (key,),
             ).fetchone()
         )

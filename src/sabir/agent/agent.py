@@ -1,0 +1,349 @@
+"""The agent: accounts, portals and rooms, put together and kept running."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from sabir.agent.accounts import AccountRuntime, ConnectionStatus
+from sabir.agent.attachments import Attachments
+from sabir.agent.delivery import Delivery
+from sabir.agent.host import AccountHost
+from sabir.agent.ingest import Ingest
+from sabir.agent.limits import (
+    HOUSEKEEPING_INTERVAL_MS,
+    PRUNE_AFTER_MS,
+    SPOOL_OCTETS_MAX,
+)
+from sabir.agent.naming import new_room_id
+from sabir.agent.outgoing import Preparer
+from sabir.agent.portals import Portal, Portals
+from sabir.agent.rooms import LocalRooms
+from sabir.agent.signals import Signals
+from sabir.agent.spool import Spool
+from sabir.agent.supervisor import keep_connected, keep_running
+from sabir.clock import Clock, Instant
+from sabir.errors import Error, PolicyRefused, Unavailable
+from sabir.networks.api import (
+    ChatId,
+    ChatInfo,
+    ConnectionState,
+    Connector,
+    ListsChats,
+    Rng,
+)
+from sabir.storage.ports import Storage
+from sabir.storage.records import (
+    PortalCounts,
+    PortalId,
+    PortalRecord,
+    PortalState,
+    RoomId,
+    RoomRecord,
+)
+
+DOMAIN: Final = "local.invalid"
+"""Domain of rooms that have no provider yet; `.invalid` can never be one."""
+OPEN_CHAT_TIMEOUT_S: Final = 60
+"""How long a person waits for `sabir link` at the most."""
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountConnector:
+    """An account and the connector that speaks for it."""
+
+    id: str
+    network: str
+    connector: Connector
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountView:
+    """An account, for people."""
+
+    id: str
+    network: str
+    status: ConnectionStatus
+    last_in: Instant | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentView:
+    """Everything `sabir status` shows."""
+
+    accounts: Sequence[AccountView]
+    rooms: Sequence[RoomRecord]
+    portals: Sequence[PortalRecord]
+    counts: Mapping[PortalId, PortalCounts]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatAddress:
+    """One chat of one account."""
+
+    account: str
+    chat: str
+
+
+class Agent:
+    """Runs all accounts and portals of one owner over one database.
+
+    Args:
+        storage: an open storage.
+        accounts: the owner's accounts with their connectors.
+        spool_folder: where files go.
+        owner: the owner's name in our own URIs (`[a-z0-9-]+`).
+        clock, rng: time and randomness.
+        spool_octets_max: budget of the spool.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        accounts: Sequence[AccountConnector],
+        *,
+        spool_folder: Path,
+        owner: str,
+        clock: Clock,
+        rng: Rng,
+        spool_octets_max: int = SPOOL_OCTETS_MAX,
+    ) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._rng = rng
+        self._owner_uri = f"mimi://{DOMAIN}/u/{owner}"
+        self._portals = Portals()
+        self._spool = Spool(
+            spool_folder, storage, clock=clock, rng=rng, octets_max=spool_octets_max
+        )
+        self._rooms = LocalRooms(storage, self._portals, clock)
+        self._signals = Signals(self._portals, self, storage, clock)
+        self._accounts = {
+            each.id: AccountRuntime(
+                each.id, each.network, each.connector, now=clock.now()
+            )
+            for each in accounts
+        }
+        self._group: asyncio.TaskGroup | None = None
+        self._workers: dict[PortalId, list[asyncio.Task[None]]] = {}
+        self.started = asyncio.Event()
+
+    def account(self, name: str) -> AccountRuntime | None:
+        """Return a running account."""
+        return self._accounts.get(name)
+
+    # ---- running
+
+    async def run(self) -> None:
+        """Run until cancelled.
+
+        Raises:
+            StorageFailed: the spool's folder or the database cannot be used.
+        """
+        self._spool.open()
+        for record in await self._storage.portals():
+            self._portals.add(Portal(record))
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            for portal in self._portals:
+                self._start_portal(portal)
+            for account in self._accounts.values():
+                self._start_account(account)
+            self._supervise("signals", self._signals.run)
+            self._supervise("housekeeping", self._keep_house)
+            self.started.set()
+
+    def _supervise(
+        self, name: str, work: Callable[[], Awaitable[None]]
+    ) -> asyncio.Task[None]:
+        assert self._group is not None
+        return self._group.create_task(
+            keep_running(name, work, clock=self._clock, rng=self._rng), name=name
+        )
+
+    def _start_account(self, account: AccountRuntime) -> None:
+        assert self._group is not None
+        host = AccountHost(
+            account,
+            storage=self._storage,
+            portals=self._portals,
+            on_signal=self._signals.offer,
+            on_state=self._on_state,
+            clock=self._clock,
+            rng=self._rng,
+        )
+        self._group.create_task(
+            keep_connected(account, host, clock=self._clock, rng=self._rng),
+            name=f"account {account.id}",
+        )
+
+    def _on_state(self, account: AccountRuntime) -> None:
+        if account.status.state is ConnectionState.CONNECTED:
+            assert self._group is not None
+            self._group.create_task(self._open_chats(account))
+
+    async def _open_chats(self, account: AccountRuntime) -> None:
+        for portal in self._portals.of_account(account.id):
+            await self._open_chat(account, portal)
+
+    async def _open_chat(self, account: AccountRuntime, portal: Portal) -> None:
+        """Enter a chat again; a refusal stops its portal and says what to do."""
+        try:
+            await account.connector.open_chat(ChatId(portal.chat))
+        except Unavailable as error:
+            _log.info("chat_not_open", portal=portal.id, detail=str(error))
+        except Error as error:
+            _log.warning("portal_stopped", portal=portal.id, detail=str(error))
+            await self._storage.set_portal_state(
+                portal.id, PortalState.STOPPED, str(error)
+            )
+        else:
+            await self._storage.set_portal_state(portal.id, PortalState.ACTIVE)
+
+    def _start_portal(self, portal: Portal) -> None:
+        account = self._accounts.get(portal.account)
+        if account is None:
+            _log.warning("portal_without_account", portal=portal.id)
+            return
+        ingest = Ingest(
+            portal,
+            account.network,
+            account.connector,
+            storage=self._storage,
+            rooms=self._rooms,
+            attachments=Attachments(self._spool, self._clock, self._rng),
+            owner_uri=self._owner_uri,
+            clock=self._clock,
+            rng=self._rng,
+        )
+        preparer = Preparer(
+            portal, storage=self._storage, spool=self._spool, clock=self._clock
+        )
+        delivery = Delivery(
+            portal,
+            account,
+            preparer,
+            storage=self._storage,
+            clock=self._clock,
+            rng=self._rng,
+        )
+        self._workers[portal.id] = [
+            self._supervise(f"ingest {portal.id}", ingest.run),
+            self._supervise(f"delivery {portal.id}", delivery.run),
+        ]
+
+    async def _keep_house(self) -> None:
+        while True:
+            before = Instant(self._clock.now() - PRUNE_AFTER_MS)
+            pruned = await self._storage.prune(before=before)
+            deleted = await self._spool.forget(older_than_ms=PRUNE_AFTER_MS)
+            if pruned or deleted:
+                _log.info("housekeeping", payloads=pruned, files=deleted)
+            await self._clock.sleep(HOUSEKEEPING_INTERVAL_MS)
+
+    # ---- what people ask for
+
+    async def link(
+        self, chats: Sequence[ChatAddress], *, room: RoomId | None = None
+    ) -> tuple[RoomId, Sequence[PortalRecord]]:
+        """Bind chats to one room (a new one unless named) and start passing messages.
+
+        Raises:
+            PolicyRefused: a chat is linked already or we may not enter it.
+            Unavailable: a network does not answer; nothing was linked.
+        """
+        infos = [await self._enter(chat) for chat in chats]
+        if room is None:
+            room = new_room_id(DOMAIN, self._rng)
+            name = next((info.name for info in infos if info.name), "")
+            await self._storage.add_room(room, name, now=self._clock.now())
+        records = []
+        for chat, info in zip(chats, infos, strict=True):
+            record = await self._storage.add_portal(
+                room, chat.account, chat.chat, info.name, now=self._clock.now()
+            )
+            records.append(record)
+        for record in records:
+            portal = Portal(record)
+            self._portals.add(portal)
+            self._start_portal(portal)
+            # Once more, now that the host lists the chat: events flow from here.
+            await self._runtime(record.account).connector.open_chat(ChatId(record.chat))
+        return room, records
+
+    async def _enter(self, chat: ChatAddress) -> ChatInfo:
+        runtime = self._runtime(chat.account)
+        if self._portals.of_chat(chat.account, chat.chat) is not None:
+            raise PolicyRefused(
+                f"{chat.chat} of account {chat.account} is linked already;"
+                " `sabir status` shows where, `sabir unlink` frees it"
+            )
+        try:
+            async with asyncio.timeout(OPEN_CHAT_TIMEOUT_S):
+                await runtime.connected.wait()
+                return await runtime.connector.open_chat(ChatId(chat.chat))
+        except TimeoutError:
+            raise Unavailable(
+                f"account {chat.account} is {runtime.status.state}:"
+                f" {runtime.status.detail or 'no answer in 60 s'}; see `sabir status`"
+            ) from None
+
+    def _runtime(self, account: str) -> AccountRuntime:
+        runtime = self._accounts.get(account)
+        if runtime is None:
+            names = ", ".join(sorted(self._accounts)) or "none"
+            raise PolicyRefused(f"there is no account {account}; there are: {names}")
+        return runtime
+
+    async def unlink(self, portal_id: PortalId) -> PortalRecord:
+        """Close a portal: nothing passes it any more; its history stays.
+
+        Raises:
+            PolicyRefused: no open portal has this number.
+        """
+        portal = self._portals.by_id(portal_id)
+        if portal is None:
+            raise PolicyRefused(f"there is no open portal {portal_id}")
+        await self._storage.set_portal_state(portal_id, PortalState.CLOSED)
+        self._portals.remove(portal)
+        for task in self._workers.pop(portal_id, ()):
+            task.cancel()
+        runtime = self._accounts.get(portal.account)
+        if runtime is not None and runtime.connected.is_set():
+            await runtime.connector.close_chat(ChatId(portal.chat))
+        return portal.record
+
+    async def chats(self, account: str) -> Sequence[ChatInfo]:
+        """Return the chats an account is in.
+
+        Raises:
+            PolicyRefused: no such account, or its network cannot list chats.
+            Unavailable: the network does not answer.
+        """
+        connector = self._runtime(account).connector
+        if not isinstance(connector, ListsChats):
+            raise PolicyRefused(f"the network of {account} cannot list chats")
+        return await connector.list_chats()
+
+    async def view(self) -> AgentView:
+        """Return everything at a glance."""
+        counts = await self._storage.counts()
+        return AgentView(
+            accounts=[
+                AccountView(
+                    id=each.id,
+                    network=each.network,
+                    status=each.status,
+                    last_in=each.last_in,
+                )
+                for each in self._accounts.values()
+            ],
+            rooms=await self._storage.rooms(),
+            portals=await self._storage.portals(),
+            counts={count.portal: count for count in counts},
+        )

@@ -1,0 +1,113 @@
+"""Rooms in hub order."""
+
+import pytest
+
+from sabir.clock import Instant
+from sabir.errors import LocalError
+from sabir.storage.records import RoomId
+from sabir.storage.sqlite.store import SqliteStorage
+from tests.unit.storage.sqlite.samples import (
+    NOW,
+    ROOM,
+    entry_id,
+    new_entry,
+    new_event,
+    with_room,
+)
+
+
+async def test_entries_are_numbered_in_order(storage: SqliteStorage) -> None:
+    await with_room(storage)
+    accepted = await storage.append(ROOM, [new_entry("a"), new_entry("b")], now=NOW)
+    assert [record.seq for record in accepted] == [1, 2]
+    assert await storage.after(ROOM, 1, count_max=5) == [accepted[1]]
+
+
+async def test_accepted_times_increase_when_the_clock_jumps_back(
+    storage: SqliteStorage,
+) -> None:
+    await with_room(storage)
+    (first,) = await storage.append(ROOM, [new_entry("a")], now=NOW)
+    (second,) = await storage.append(ROOM, [new_entry("b")], now=Instant(NOW - 9_999))
+    assert second.accepted_at > first.accepted_at
+    assert second.seq > first.seq
+
+
+async def test_a_repeated_submission_gives_the_first_entry(
+    storage: SqliteStorage,
+) -> None:
+    await with_room(storage)
+    (first,) = await storage.append(ROOM, [new_entry("a")], now=NOW)
+    again = new_entry("other salt", submission="key-a")
+    assert await storage.append(ROOM, [again], now=NOW) == [first]
+    assert len(await storage.after(ROOM, 0, count_max=9)) == 1
+
+
+async def test_appending_settles_the_inbox_and_the_native_ids(
+    storage: SqliteStorage,
+) -> None:
+    await with_room(storage)
+    portal = await storage.add_portal(ROOM, "x", "chat", "", now=NOW)
+    await storage.take("x", [new_event("n1")], {}, now=NOW)
+    (event,) = await storage.pending("x", "chat", count_max=1)
+    entry = new_entry(
+        "a",
+        origin=portal.id,
+        inbox_seq=event.seq,
+        native_ids=("n1", "alias"),
+        native_author="ada",
+    )
+    await storage.append(ROOM, [entry], now=NOW)
+    assert await storage.pending("x", "chat", count_max=1) == []
+    found = await storage.entries_of(portal.id, ["n1", "alias", "unknown"])
+    assert found == {"n1": entry_id("a"), "alias": entry_id("a")}
+    refs = await storage.refs_of(portal.id, [entry_id("a"), entry_id("b")])
+    (ref,) = refs[entry_id("a")]
+    assert (ref.native_id, ref.aliases, ref.author) == ("n1", ("alias",), "ada")
+    assert entry_id("b") not in refs
+
+
+async def test_a_room_that_does_not_exist_is_our_bug(storage: SqliteStorage) -> None:
+    with pytest.raises(LocalError):
+        await storage.append(RoomId("mimi://x/r/none"), [new_entry("a")], now=NOW)
+
+
+async def test_entries_are_found_by_id(storage: SqliteStorage) -> None:
+    await with_room(storage)
+    (record,) = await storage.append(ROOM, [new_entry("a")], now=NOW)
+    found = await storage.entries([entry_id("a"), entry_id("b")])
+    assert found == {entry_id("a"): record}
+
+
+async def test_the_last_message_of_an_author(storage: SqliteStorage) -> None:
+    await with_room(storage)
+    assert await storage.last_said(ROOM, "xmpp:ada") is None
+    entries = [
+        new_entry("a"),
+        new_entry("b"),
+        new_entry("e", kind="edited", target=entry_id("a")),
+        new_entry("c", author="xmpp:bo"),
+    ]
+    await storage.append(ROOM, entries, now=NOW)
+    assert await storage.last_said(ROOM, "xmpp:ada") == entry_id("b")
+
+
+async def test_reactions_as_they_stood_at_any_time(storage: SqliteStorage) -> None:
+    await with_room(storage)
+    target = entry_id("a")
+    entries = [
+        new_entry("a"),
+        new_entry("r1", kind="reacted", target=target, emoji="👍"),
+        new_entry("r2", kind="reacted", target=target, emoji="🎉"),
+        new_entry("d1", kind="deleted", target=entry_id("r1")),
+    ]
+    await storage.append(ROOM, entries, now=NOW)
+
+    async def emoji(until: int | None) -> list[str]:
+        found = await storage.reactions(target, "xmpp:ada", until=until)
+        return [reaction.emoji for reaction in found]
+
+    assert await emoji(1) == []
+    assert await emoji(3) == ["👍", "🎉"]
+    assert await emoji(4) == await emoji(None) == ["🎉"]
+    assert await storage.reactions(target, "xmpp:bo") == []
