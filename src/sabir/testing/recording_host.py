@@ -89,6 +89,9 @@ class RecordingHost:
         self, holds: Callable[[], object], *, timeout_s: float = WAIT_S
     ) -> None:
         """Wait until `holds()` is true, looking every 10 ms."""
-        async with asyncio.timeout(timeout_s):
-            while not holds():
-                await asyncio.sleep(0.01)
+        looks = range(int(timeout_s * 100))
+        for _ in looks:
+            if holds():
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError(f"not so within {timeout_s} s")

@@ -215,15 +215,11 @@ class AppService:
             raise self._ping_failed(no) from no
 
     def _ping_failed(self, no: Rejected) -> CredentialsRefused | Unavailable:
-        if no.errcode in {
-            "M_CONNECTION_FAILED",
-            "M_CONNECTION_TIMEOUT",
-            "M_URL_NOT_SET",
-        }:
+        if no.errcode.startswith("M_CONNECTION") or no.errcode == "M_URL_NOT_SET":
             port = self._config.listen_port
             return Unavailable(
-                f"the homeserver cannot reach our listener ({no.errcode}); check that "
-                f"the url in the registration leads to port {port} here (listen_host, "
+                f"the homeserver cannot reach our listener ({no.errcode}); check "
+                f"that the url in the registration leads to port {port} here (listen_host, "
                 "listen_port), and firewalls between"
             )
         if no.errcode == "M_BAD_STATUS" and no.body.get("status") == 403:
@@ -293,11 +289,12 @@ class AppService:
         return batch
 
     def _invitations(self, event: Json) -> Iterator[_Invite]:
-        is_invite = content_of(event).get("membership") == "invite"
+        membership = content_of(event).get("membership")
+        if event["type"] != "m.room.member" or membership != "invite":
+            return
         user = event.get("state_key")
-        if event["type"] == "m.room.member" and is_invite and isinstance(user, str):
-            if self._config.is_ours(user):
-                yield _Invite(ChatId(event["room_id"]), user)
+        if isinstance(user, str) and self._config.is_ours(user):
+            yield _Invite(ChatId(event["room_id"]), user)
 
     def _invite(self, invite: _Invite) -> None:
         if self._invites.full():
@@ -504,7 +501,7 @@ class _GhostCast:
 
     async def recover(self, outgoing: Outgoing, no: Rejected) -> bool:
         """Start over with a ghost that was removed, or that the server forgot."""
-        if no.errcode not in {"M_FORBIDDEN", "M_UNKNOWN_DEVICE", "M_UNKNOWN"}:
+        if no.errcode not in {"M_FORBIDDEN", "M_UNKNOWN_DEVICE"}:
             return False
         await self._ghosts.forget(outgoing.speaker.uri)
         self._book.left(outgoing.chat, self._ghosts.user_id(outgoing.speaker.uri))

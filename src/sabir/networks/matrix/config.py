@@ -129,7 +129,7 @@ def homeserver_url(text: str) -> str:
         )
     if parts.scheme == "http" and not _is_near(host):
         raise ConfigInvalid(
-            f"homeserver_url = {text!r} would send the token unencrypted; use https://, "
+            f"homeserver_url = {text!r} would send the token in clear; use https://, "
             "or http:// only for this machine or a private network"
         )
     return text

@@ -46,12 +46,13 @@ def parse_transaction(txn: str, octets: bytes) -> Transaction:
         body = json.loads(octets)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
-    if not isinstance(body, dict) or not isinstance(body.get("events"), list):
+    events = body.get("events") if isinstance(body, dict) else None
+    if type(events) is not list:
         raise ValueError("no list of events")
     ephemeral = body.get("ephemeral", body.get("de.sorunome.msc2409.ephemeral"))
     return Transaction(
         txn,
-        tuple(body["events"]),
+        tuple(events),
         tuple(ephemeral if isinstance(ephemeral, list) else ()),
     )
 

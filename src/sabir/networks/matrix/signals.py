@@ -19,11 +19,10 @@ class SignalReader:
     def read(self, room: ChatId, event: Json) -> Iterator[Signal]:
         """Yield what changed; nothing for events that are not of the right form."""
         content = content_of(event)
-        match event.get("type"):
-            case "m.typing":
-                yield from self._read_typing(room, content.get("user_ids"))
-            case "m.receipt":
-                yield from self._read_receipts(room, content)
+        if event.get("type") == "m.typing":
+            yield from self._read_typing(room, content.get("user_ids"))
+        elif event.get("type") == "m.receipt":
+            yield from self._read_receipts(room, content)
 
     def _read_typing(self, room: ChatId, users: Any) -> Iterator[Signal]:
         """Take the difference: the event has everybody who is typing now."""

@@ -304,7 +304,7 @@ class Writer:
                 raise
             return Refused(
                 key=outgoing.key,
-                reason=f"{voice.user_id} may not change {event_type} in this room; give "
+                reason=f"{voice.user_id} may not change {event_type} here; give "
                 "it the power level for that (usually Moderator, 50)",
             )
         return _sent(outgoing, event, voice)
