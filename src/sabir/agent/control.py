@@ -1,0 +1,124 @@
+"""The owner's door to a running agent: HTTP on a UNIX socket of mode 0600.
+
+Who may open the socket may do everything; nobody else can. JSON in, JSON out;
+errors carry the code and the text of the blame tree.
+"""
+
+import json
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import web
+
+from sabir.agent.agent import Agent, ChatAddress
+from sabir.errors import ConfigInvalid, Error, PolicyRefused
+from sabir.storage.records import PortalId, RoomId
+
+BODY_OCTETS_MAX: Final = 64 * 1024
+"""A command is a few names."""
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@web.middleware
+async def _explained(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except Error as error:
+        body = {"code": error.code, "detail": str(error), "exit": error.exit_code}
+        return web.json_response(body, status=422)
+
+
+class ControlServer:
+    """Serves one agent."""
+
+    def __init__(self, agent: Agent, path: Path) -> None:
+        self._agent = agent
+        self._path = path
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            ConfigInvalid: the socket cannot be made there.
+        """
+        app = web.Application(middlewares=[_explained], client_max_size=BODY_OCTETS_MAX)
+        app.router.add_get("/status", self._status)
+        app.router.add_post("/link", self._link)
+        app.router.add_post("/unlink", self._unlink)
+        app.router.add_get("/chats/{account}", self._chats)
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        self._path.unlink(missing_ok=True)
+        mask = os.umask(0o177)
+        try:
+            await web.UnixSite(self._runner, str(self._path)).start()
+        except OSError as error:
+            raise ConfigInvalid(
+                f"cannot listen on {self._path}: {error.strerror};"
+                " set agent.control_socket to a path that you may write"
+            ) from error
+        finally:
+            os.umask(mask)
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+        self._path.unlink(missing_ok=True)
+
+    async def _status(self, _request: web.Request) -> web.Response:
+        view = await self._agent.view()
+        return web.json_response(
+            {
+                "pid": os.getpid(),
+                "accounts": [asdict(each) for each in view.accounts],
+                "rooms": [asdict(each) for each in view.rooms],
+                "portals": [
+                    {
+                        **asdict(portal),
+                        "counts": asdict(view.counts[portal.id])
+                        if portal.id in view.counts
+                        else None,
+                    }
+                    for portal in view.portals
+                ],
+            }
+        )
+
+    async def _link(self, request: web.Request) -> web.Response:
+        body = await _body(request)
+        chats = [
+            ChatAddress(account=str(each["account"]), chat=str(each["chat"]))
+            for each in body.get("chats", [])
+        ]
+        room = body.get("room")
+        made, portals = await self._agent.link(
+            chats, room=None if room is None else RoomId(str(room))
+        )
+        return web.json_response(
+            {"room": made, "portals": [asdict(portal) for portal in portals]}
+        )
+
+    async def _unlink(self, request: web.Request) -> web.Response:
+        body = await _body(request)
+        portal = await self._agent.unlink(PortalId(int(body["portal"])))
+        return web.json_response(asdict(portal))
+
+    async def _chats(self, request: web.Request) -> web.Response:
+        chats = await self._agent.chats(request.match_info["account"])
+        return web.json_response([asdict(chat) for chat in chats])
+
+
+async def _body(request: web.Request) -> dict[str, Any]:
+    try:
+        body = await request.json()
+    except json.JSONDecodeError:
+        body = None
+    if not isinstance(body, dict):
+        raise PolicyRefused("the body is no JSON object")
+    return body

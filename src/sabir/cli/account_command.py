@@ -1,0 +1,126 @@
+"""`sabir account`: logins on networks."""
+
+import asyncio
+import json
+
+import click
+
+from sabir.cli.context import Invocation
+from sabir.cli.login import Answers, run_login
+from sabir.cli.system import system_rng
+from sabir.errors import ConfigInvalid
+from sabir.networks.api import Account, AccountId
+from sabir.networks.registry import check_settings, network, networks
+from sabir.storage.sqlite.store import SqliteStorage
+
+
+@click.group("account")
+def command() -> None:
+    """Add, list and remove logins on networks."""
+
+
+@command.command("add")
+@click.argument("account")
+@click.argument("network_name", metavar="NETWORK")
+@click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="An answer.")
+@click.option(
+    "--secret-file",
+    "files",
+    multiple=True,
+    metavar="NAME=FILE",
+    help="A secret answer.",
+)
+@click.pass_obj
+def add(
+    invocation: Invocation,
+    account: str,
+    network_name: str,
+    given: tuple[str, ...],
+    files: tuple[str, ...],
+) -> None:
+    """Log in on NETWORK and keep the login as ACCOUNT."""
+    installation = invocation.installation()
+    if account in installation.config.accounts:
+        raise ConfigInvalid(
+            f"{account} is configured in {invocation.config_file};"
+            " choose another name, or remove that section"
+        )
+    found = network(network_name)
+    answers = Answers.parse(given, files)
+    done = asyncio.run(run_login(found.login(rng=system_rng), answers))
+    checked = check_settings(found, done.settings)
+    storage = installation.open_storage()
+    try:
+        login = Account(
+            id=AccountId(account),
+            network=network_name,
+            settings=checked,
+            secrets=done.secrets,
+        )
+        asyncio.run(installation.store_account(storage, login))
+    finally:
+        storage.close()
+    click.echo(done.welcome or f"{account} is ready")
+    click.echo("It is used from the next `sabir up` on.", err=True)
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def list_(invocation: Invocation, *, as_json: bool) -> None:
+    """List the logins. Secrets are never shown."""
+    installation = invocation.installation()
+    storage = installation.open_storage()
+    try:
+        accounts = asyncio.run(installation.accounts(storage))
+    finally:
+        storage.close()
+    rows = [
+        {
+            "id": each.id,
+            "network": each.network,
+            "settings": dict(each.settings),
+            "from": "sabir.toml"
+            if each.id in installation.config.accounts
+            else "login",
+        }
+        for each in accounts
+    ]
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    for row in rows:
+        click.echo(f"{row['id']:<12} {row['network']:<8} {row['from']}")
+    if not rows:
+        names = ", ".join(sorted(networks()))
+        click.echo(f"none yet: `sabir account add ID NETWORK`, NETWORK one of {names}")
+
+
+@command.command("remove")
+@click.argument("account")
+@click.pass_obj
+def remove(invocation: Invocation, account: str) -> None:
+    """Forget a login, its secrets and its cursors. Its links must be gone."""
+    installation = invocation.installation()
+    if account in installation.config.accounts:
+        raise ConfigInvalid(
+            f"{account} is in {invocation.config_file}; remove its section there"
+        )
+    storage = installation.open_storage()
+    try:
+        removed = asyncio.run(_remove(storage, account))
+    finally:
+        storage.close()
+    if not removed:
+        raise ConfigInvalid(f"there is no account {account}; see `sabir account list`")
+    click.echo(f"{account} is forgotten")
+
+
+async def _remove(storage: SqliteStorage, account: str) -> bool:
+    linked = [p.id for p in await storage.portals() if p.account == account]
+    if linked:
+        numbers = ", ".join(map(str, linked))
+        raise ConfigInvalid(
+            f"{account} has open links (portals {numbers}); `sabir unlink` them first"
+        )
+    return await storage.remove_account(account)

@@ -1,0 +1,135 @@
+"""`sabir log`: every message's way. Never its text."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Final
+
+import click
+
+from sabir.cli.composition import Installation
+from sabir.cli.context import Invocation
+from sabir.cli.system import SystemClock
+from sabir.content import loss_codec
+from sabir.storage.records import LogLine, PortalId, PortalRecord, RoomId
+from sabir.storage.sqlite.store import SqliteStorage
+
+POLL_MS: Final = 200
+"""How soon a followed log shows what is new."""
+LINES_MAX: Final = 100_000
+
+
+@click.command("log")
+@click.option("-f", "--follow", is_flag=True, help="Go on as messages come.")
+@click.option("-n", "--lines", "count", default=20, show_default=True, help="How many.")
+@click.option("--room", metavar="URI", help="Only this room.")
+@click.option("--trouble", is_flag=True, help="Only ambiguous, refused and withheld.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON object per line.")
+@click.pass_obj
+def command(
+    invocation: Invocation,
+    *,
+    follow: bool,
+    count: int,
+    room: str | None,
+    trouble: bool,
+    as_json: bool,
+) -> None:
+    """Show where messages came from, where they went, how long it took, what was lost."""
+    installation = invocation.installation()
+    shown = Shown(room=room, trouble=trouble, as_json=as_json)
+    asyncio.run(shown.run(installation, min(count, LINES_MAX), follow=follow))
+
+
+class Shown:
+    """One reading of the log."""
+
+    def __init__(self, *, room: str | None, trouble: bool, as_json: bool) -> None:
+        self._room = None if room is None else RoomId(room)
+        self._trouble = trouble
+        self._as_json = as_json
+
+    async def run(
+        self, installation: Installation, count: int, *, follow: bool
+    ) -> None:
+        """Print the newest lines; with `follow`, every change from then on."""
+        storage = installation.open_storage()
+        try:
+            seen: dict[tuple[str, int, PortalId | None], LogLine] = {}
+            after = 0
+            while True:
+                lines = await storage.log(
+                    after=after, count_max=count, room=self._room, trouble=self._trouble
+                )
+                await self._print(storage, lines, seen)
+                if not follow:
+                    return
+                after = max([after, *(_moment(line) - 1 for line in lines)])
+                count = LINES_MAX
+                await SystemClock().sleep(POLL_MS)
+        finally:
+            storage.close()
+
+    async def _print(
+        self,
+        storage: SqliteStorage,
+        lines: "list[LogLine] | tuple[LogLine, ...] | object",
+        seen: dict[tuple[str, int, PortalId | None], LogLine],
+    ) -> None:
+        portals = {p.id: p for p in await storage.portals(closed=True)}
+        for line in lines:  # type: ignore[attr-defined]
+            place = (line.room, line.seq, line.portal)
+            if seen.get(place) == line:
+                continue
+            seen[place] = line
+            click.echo(
+                json.dumps(to_json(line, portals))
+                if self._as_json
+                else to_text(line, portals)
+            )
+
+
+def _moment(line: LogLine) -> int:
+    return line.settled_at or line.accepted_at
+
+
+def _chat(portal: PortalId | None, portals: Mapping[PortalId, PortalRecord]) -> str:
+    if portal is None or portal not in portals:
+        return "-"
+    record = portals[portal]
+    return f"{record.account}:{record.chat}"
+
+
+def phrases(line: LogLine) -> list[str]:
+    """Say what was lost on the way."""
+    return [] if line.loss is None else list(loss_codec.decode(line.loss).phrases())
+
+
+def to_json(
+    line: LogLine, portals: Mapping[PortalId, PortalRecord]
+) -> dict[str, object]:
+    """Return a line as a JSON object."""
+    fields = asdict(line)
+    fields["loss"] = phrases(line)
+    fields["from"] = _chat(line.origin, portals)
+    fields["to"] = _chat(line.portal, portals)
+    fields["ms"] = (
+        None if line.settled_at is None else line.settled_at - line.received_at
+    )
+    return fields
+
+
+def to_text(line: LogLine, portals: Mapping[PortalId, PortalRecord]) -> str:
+    """Return a line as text."""
+    at = datetime.fromtimestamp(line.received_at / 1000, UTC)
+    took = "" if line.settled_at is None else f"{line.settled_at - line.received_at} ms"
+    text = (
+        f"{at:%Y-%m-%d %H:%M:%S}.{line.received_at % 1000:03} #{line.seq:<6}"
+        f" {line.kind:<8} {_chat(line.origin, portals)} -> {_chat(line.portal, portals)}"
+        f"  {line.state:<9} {took}"
+    )
+    for note in (*phrases(line), *([line.detail] if line.detail else [])):
+        text += f"\n      {note}"
+    return text

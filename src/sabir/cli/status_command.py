@@ -1,0 +1,121 @@
+"""`sabir status`: accounts, links, what waits."""
+
+import asyncio
+import json
+from typing import Any
+
+import click
+
+from sabir.cli.composition import Installation
+from sabir.cli.context import Invocation
+from sabir.cli.control import NotRunning, ask
+from sabir.cli.system import SystemClock
+
+
+@click.command("status")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def command(invocation: Invocation, *, as_json: bool) -> None:
+    """Show accounts, links and what waits."""
+    installation = invocation.installation()
+    try:
+        status = ask(installation.config.agent.control_socket, "GET", "/status")
+    except NotRunning:
+        status = asyncio.run(_from_storage(installation))
+    if as_json:
+        click.echo(json.dumps(status))
+        return
+    for line in lines(status, now=SystemClock().now()):
+        click.echo(line)
+
+
+async def _from_storage(installation: Installation) -> dict[str, Any]:
+    storage = installation.open_storage()
+    try:
+        counts = {count.portal: count for count in await storage.counts()}
+        stored = await storage.accounts()
+        networks = {account.id: account.network for account in stored} | {
+            name: section.network
+            for name, section in installation.config.accounts.items()
+        }
+        return {
+            "pid": None,
+            "accounts": [
+                {"id": name, "network": network, "status": None, "last_in": None}
+                for name, network in sorted(networks.items())
+            ],
+            "rooms": [
+                {"id": room.id, "name": room.name, "last_seq": room.last_seq}
+                for room in await storage.rooms()
+            ],
+            "portals": [
+                {
+                    "id": portal.id,
+                    "room": portal.room,
+                    "account": portal.account,
+                    "chat": portal.chat,
+                    "name": portal.name,
+                    "state": portal.state,
+                    "detail": portal.detail,
+                    "counts": {
+                        name: getattr(counts[portal.id], name) for name in _COUNTS
+                    },
+                }
+                for portal in await storage.portals()
+            ],
+        }
+    finally:
+        storage.close()
+
+
+_COUNTS = (
+    "waiting_in",
+    "waiting_out",
+    "sent",
+    "ambiguous",
+    "refused",
+    "withheld",
+    "rejected_in",
+)
+
+
+def lines(status: dict[str, Any], *, now: int) -> list[str]:
+    """Return the status as text."""
+    pid = status["pid"]
+    out = [f"Sabir is running (process {pid})" if pid else "Sabir is not running"]
+    out.append("accounts" if status["accounts"] else "accounts  none yet")
+    out += [_account_line(account, now) for account in status["accounts"]]
+    if not status["portals"]:
+        out.append("links     none yet: `sabir link ACCOUNT:CHAT ACCOUNT:CHAT`")
+    for room in status["rooms"]:
+        portals = [p for p in status["portals"] if p["room"] == room["id"]]
+        if portals:
+            out.append(
+                f"room {room['name'] or room['id']}  ({room['last_seq']} entries)"
+            )
+            out += [_portal_line(portal) for portal in portals]
+    return out
+
+
+def _account_line(account: dict[str, Any], now: int) -> str:
+    line = f"  {account['id']:<12} {account['network']:<8}"
+    status = account["status"]
+    if status is None:
+        return line
+    line += f" {status['state']:<20} for {(now - status['since']) // 1000} s"
+    if account["last_in"]:
+        line += f", last event {(now - account['last_in']) // 1000} s ago"
+    return line + (f"\n      {status['detail']}" if status["detail"] else "")
+
+
+def _portal_line(portal: dict[str, Any]) -> str:
+    counts = portal["counts"] or {}
+    notes = [
+        f"{counts[name]} {name.replace('_', ' ')}" for name in counts if counts[name]
+    ]
+    line = f"  portal {portal['id']:<4} {portal['account']}:{portal['chat']}"
+    if portal["state"] != "active":
+        line += f"  {portal['state'].upper()}"
+    if portal["detail"]:
+        notes.append(portal["detail"])
+    return line + (f"\n      {', '.join(notes)}" if notes else "")

@@ -1,0 +1,16 @@
+"""`sabir unlink`: disconnect a chat."""
+
+import click
+
+from sabir.cli.context import Invocation
+from sabir.cli.control import ask
+
+
+@click.command("unlink")
+@click.argument("portal", type=int)
+@click.pass_obj
+def command(invocation: Invocation, portal: int) -> None:
+    """Disconnect PORTAL (a number from `sabir status`); its history stays."""
+    socket = invocation.installation().config.agent.control_socket
+    closed = ask(socket, "POST", "/unlink", {"portal": portal})
+    click.echo(f"portal {portal} closed: {closed['account']}:{closed['chat']}")
