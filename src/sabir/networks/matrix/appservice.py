@@ -7,6 +7,7 @@ was pushed for `PING_IDLE_S`.
 
 import asyncio
 import hashlib
+import json
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -62,11 +63,13 @@ PING_IDLE_S: Final = 60.0
 PING_AFTER_FAILURE_S: Final = 5.0
 """After a push that we could not store: the homeserver waits up to 512 s."""
 INVITES_MAX: Final = 1_000
-"""Invitations waiting to be accepted; more are seen again at the next start."""
+"""Invitations waiting to be accepted; beyond, the oldest must be repeated."""
 TYPING_SHOWN_MS: Final = 30_000
 TYPING_PAUSE_MS: Final = 3_000
 """At most one notice per ghost and room in this time."""
 TXN_CURSOR: Final = "txn"
+INVITES_FACT: Final = "invites"
+"""Where invitations wait over a restart: the bot of a service has no `/sync`."""
 
 _log = structlog.get_logger(__name__)
 
@@ -111,7 +114,7 @@ class AppService:
         self._upload_octets_max: int | None = None
         self._done_txn: str | None = None
         self._taking = asyncio.Lock()
-        self._invites: asyncio.Queue[_Invite] = asyncio.Queue(INVITES_MAX)
+        self._invites: dict[_Invite, None] = {}
         self._wake = asyncio.Event()
         self._has_failed = False
         self._typing_shown: dict[tuple[ChatId, str], tuple[bool, float]] = {}
@@ -136,7 +139,7 @@ class AppService:
                 client = Client(config.homeserver_url, http, token=config.as_token)
                 await self._start(client, host)
                 host.report(ConnectionState.CONNECTED)
-                await self._attend(client)
+                await self._attend(client, host)
         finally:
             self._session = None
 
@@ -159,8 +162,9 @@ class AppService:
         signals = SignalReader(self._book, self._config.is_ours)
         self._session = _Session(client, host, ghosts, writer, signals)
         await self._ping(client)
-        for room in await self._pending_invites(client):
-            self._invite(_Invite(room, self._config.bot_id))
+        for room, user in json.loads(await host.recall(INVITES_FACT) or "[]"):
+            self._invites[_Invite(ChatId(room), user)] = None
+        self._wake.set()
 
     async def _check_identity(self, client: Client) -> None:
         """Make sure of the bot: registered, with a device, of the name we think."""
@@ -182,17 +186,7 @@ class AppService:
             # Not in it any more; `open_chat` says so to whom it concerns.
             _log.info("room_not_loaded", room=chat)
 
-    async def _pending_invites(self, client: Client) -> Sequence[ChatId]:
-        """Return the rooms the bot was invited to while we were down."""
-        rooms = '{"room":{"timeline":{"limit":1},"rooms":[]},"presence":{"limit":0}}'
-        answer = await client.sync(
-            query={"timeout": 0, "filter": rooms, "user_id": self._config.bot_id},
-            timeout_s=60,
-        )
-        invited = (answer.get("rooms") or {}).get("invite") or {}
-        return [ChatId(room) for room in invited]
-
-    async def _attend(self, client: Client) -> None:
+    async def _attend(self, client: Client, host: Host) -> None:
         """Accept invitations, and ping whenever it has been quiet."""
         while True:
             idle_s = PING_AFTER_FAILURE_S if self._has_failed else PING_IDLE_S
@@ -204,8 +198,11 @@ class AppService:
                 await self._ping(client)
                 continue
             self._wake.clear()
-            while not self._invites.empty():
-                await self._accept(client, self._invites.get_nowait())
+            while self._invites:
+                invite = next(iter(self._invites))
+                await self._accept(client, invite)
+                del self._invites[invite]
+                await self._remember_invites(host)
 
     async def _ping(self, client: Client) -> None:
         txn = f"{self._clock.now()}"
@@ -218,9 +215,9 @@ class AppService:
         if no.errcode.startswith("M_CONNECTION") or no.errcode == "M_URL_NOT_SET":
             port = self._config.listen_port
             return Unavailable(
-                f"the homeserver cannot reach our listener ({no.errcode}); check "
-                f"that the url in the registration leads to port {port} here (listen_host, "
-                "listen_port), and firewalls between"
+                f"the homeserver cannot reach our listener ({no.errcode}); check that "
+                f"the url in the registration leads to port {port} here "
+                "(listen_host, listen_port), and firewalls between"
             )
         if no.errcode == "M_BAD_STATUS" and no.body.get("status") == 403:
             return CredentialsRefused(
@@ -229,13 +226,13 @@ class AppService:
             )
         if no.errcode == "M_BAD_STATUS":
             return Unavailable(
-                f"something other than Sabir answers at the registration's url ({no}); "
+                f"something else answers at the registration's url ({no}); "
                 "check the url and the reverse proxy"
             )
         return CredentialsRefused(
             f"the homeserver does not know appservice_id = "
-            f"{self._config.appservice_id!r} with our token ({no.errcode}); install the "
-            "registration file and restart the homeserver"
+            f"{self._config.appservice_id!r} with our token ({no.errcode}); install "
+            "the registration file and restart the homeserver"
         )
 
     # ---- coming in
@@ -263,11 +260,12 @@ class AppService:
     async def _store(self, batch: _Batch, mark: str, session: _Session) -> None:
         for chat, sent in batch.echoes:
             await session.host.echo(chat, key=sent.key, sent=sent)
+        if batch.invites:
+            self._invites |= dict.fromkeys(batch.invites)
+            await self._remember_invites(session.host)
         if batch.events or batch.echoes:
             await session.host.take(batch.events, cursors={TXN_CURSOR: mark})
             self._done_txn = mark
-        for invite in batch.invites:
-            self._invite(invite)
 
     def _sort(self, pushed: Transaction, session: _Session) -> _Batch:
         batch = _Batch()
@@ -278,7 +276,7 @@ class AppService:
             room = ChatId(event["room_id"])
             if self._config.is_ours(event["sender"]):
                 key = entry_key(content_of(event))
-                if key is not None and not session.writer.is_waiting(key):
+                if key is not None and not session.writer.reports(key):
                     batch.echoes.append((room, _echo(event)))
                 self._book.note(event)
                 continue
@@ -296,12 +294,13 @@ class AppService:
         if isinstance(user, str) and self._config.is_ours(user):
             yield _Invite(ChatId(event["room_id"]), user)
 
-    def _invite(self, invite: _Invite) -> None:
-        if self._invites.full():
-            _log.warning("invite_dropped", room=invite.room)
-            return
-        self._invites.put_nowait(invite)
-        self._wake.set()
+    async def _remember_invites(self, host: Host) -> None:
+        while len(self._invites) > INVITES_MAX:
+            dropped = next(iter(self._invites))
+            _log.warning("invite_dropped", room=dropped.room)
+            del self._invites[dropped]
+        waiting = [[invite.room, invite.user] for invite in self._invites]
+        await host.remember(INVITES_FACT, json.dumps(waiting))
 
     async def _accept(self, client: Client, invite: _Invite) -> None:
         """Enter a room; a ghost that was asked brings the bot with it."""

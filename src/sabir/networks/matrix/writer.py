@@ -64,6 +64,8 @@ CLOCK_MARGIN_MS: Final = 3_600_000
 """How far the homeserver's clock may be off when history is searched."""
 LOOKUP_PAGES_MAX: Final = 100
 """10,000 events; beyond it nobody can tell in useful time."""
+ANSWERED_MAX: Final = 10_000
+"""Keys whose echo may still come: minutes of traffic at what Synapse can do."""
 REDACTED_NOTE: Final = "redacted_because"
 
 _KEY: Final = re.compile(r"[a-z2-7]{32}")
@@ -120,10 +122,11 @@ class Writer:
         self._with_times = with_times
         self._locks: dict[ChatId, asyncio.Lock] = {}
         self._waiting: set[IdempotencyKey] = set()
+        self._answered: dict[IdempotencyKey, None] = {}
 
-    def is_waiting(self, key: IdempotencyKey) -> bool:
-        """Tell whether a running send will report this key itself."""
-        return key in self._waiting
+    def reports(self, key: IdempotencyKey) -> bool:
+        """Tell whether a send of ours reports this key, or has just done so."""
+        return key in self._waiting or key in self._answered
 
     def forget(self, chat: ChatId) -> None:
         """Drop what belongs to a closed chat."""
@@ -138,9 +141,13 @@ class Writer:
         async with self._locks.setdefault(outgoing.chat, asyncio.Lock()):
             self._waiting.add(outgoing.key)
             try:
-                return await self._write_or_refuse(outgoing)
+                outcome = await self._write_or_refuse(outgoing)
             finally:
                 self._waiting.discard(outgoing.key)
+            self._answered[outgoing.key] = None
+            if len(self._answered) > ANSWERED_MAX:
+                self._answered.pop(next(iter(self._answered)))
+            return outcome
 
     async def _write_or_refuse(self, outgoing: Outgoing) -> Outcome:
         if self._book.is_encrypted(outgoing.chat):
