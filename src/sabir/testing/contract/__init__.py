@@ -1,0 +1,1 @@
+"""The contract kit of connectors: `rules`, the `world` they need, their `host`."""
