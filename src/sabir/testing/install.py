@@ -1,0 +1,203 @@
+"""Installs the real servers that tests and the demo run: Synapse, Prosody, ejabberd.
+
+    python -m sabir.testing.install synapse prosody ejabberd
+
+- Synapse comes by pip into a virtual environment of its own, under `.lab` in the
+  checkout (elsewhere: SABIR_LAB_HOME).
+- Prosody and ejabberd come from Debian or Ubuntu by apt-get, as root or by `sudo -n`.
+  The services that such a package would start are kept from starting: our servers run
+  as children of the tests.
+- What is there already is left alone, without asking the network.
+"""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from sabir.errors import ConfigInvalid, Error, Unavailable
+
+SYNAPSE_VERSION: Final = "1.163.2"
+
+SERVERS: Final = ("synapse", "prosody", "ejabberd")
+
+_PACKAGES: Final = {
+    "prosody": (
+        "prosody",
+        "prosody-modules",
+        "lua-dbi-sqlite3",
+        "lua-sec",
+        "lua-event",
+    ),
+    "ejabberd": ("ejabberd", "erlang-p1-sqlite3"),
+}
+
+_APT_SCRIPT: Final = """
+export DEBIAN_FRONTEND=noninteractive
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+  trap 'rm -f "$policy"' EXIT
+  printf '#!/bin/sh\\nexit 101\\n' >"$policy"
+  chmod 755 "$policy"
+fi
+apt-get update -qq
+apt-get install -qq -y --no-install-recommends "$@"
+if [ -d /run/systemd/system ]; then
+  for unit in $UNITS; do systemctl disable --now "$unit" || true; done
+fi
+"""
+"""Run as root. policy-rc.d answers 101, "not allowed", to every start of a service."""
+
+
+def lab_home() -> Path:
+    """Return the folder of what is installed for tests alone."""
+    chosen = os.environ.get("SABIR_LAB_HOME")
+    if chosen:
+        return Path(chosen).resolve()
+    checkout = Path(__file__).resolve().parents[3]
+    inside = (checkout / "pyproject.toml").exists()
+    return (checkout if inside else Path.cwd()) / ".lab"
+
+
+def synapse_python() -> Path:
+    """Return the interpreter of Synapse's virtual environment, installed or not."""
+    return lab_home() / "synapse-venv" / "bin" / "python"
+
+
+def available(server: str) -> str | None:
+    """Say why this server cannot be run here; None when it can.
+
+    Raises:
+        ConfigInvalid: there is no such server.
+    """
+    if server == "synapse":
+        if _synapse_mark().exists():
+            return None
+        missing = f"Synapse {SYNAPSE_VERSION} is not in {lab_home()}"
+    elif server in _PACKAGES:
+        absent = _absent_packages(server)
+        if not absent:
+            return None
+        missing = f"Debian packages are missing: {' '.join(absent)}"
+    else:
+        raise ConfigInvalid(f"No server {server!r}; there are {', '.join(SERVERS)}.")
+    return f"{missing}; run `python -m sabir.testing.install {server}`"
+
+
+def install(servers: Sequence[str]) -> None:
+    """Install what is missing of these servers.
+
+    Raises:
+        ConfigInvalid: there is no such server, or nobody here may install packages.
+        Unavailable: pip or apt-get failed.
+    """
+    missing = [server for server in servers if available(server) is not None]
+    if not missing:
+        return
+    with _alone():
+        missing = [server for server in missing if available(server) is not None]
+        if "synapse" in missing:
+            _install_synapse()
+        _install_packages([server for server in missing if server in _PACKAGES])
+    for server in missing:
+        reason = available(server)
+        if reason is not None:
+            raise Unavailable(f"Installed {server}, yet: {reason}")
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Let one process at a time install."""
+    lab_home().mkdir(parents=True, exist_ok=True)
+    with (lab_home() / "install.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _synapse_mark() -> Path:
+    """Written last, so that an interrupted installation does not count."""
+    return lab_home() / "synapse-venv" / f"synapse-{SYNAPSE_VERSION}"
+
+
+def _install_synapse() -> None:
+    folder = synapse_python().parents[1]
+    _run([sys.executable, "-m", "venv", "--clear", str(folder)], "python3-venv")
+    wanted = f"matrix-synapse=={SYNAPSE_VERSION}"
+    pip = [str(synapse_python()), "-m", "pip", "install", "--quiet"]
+    _run([*pip, wanted], "a package index that pip reaches")
+    _synapse_mark().touch()
+
+
+def _install_packages(servers: Sequence[str]) -> None:
+    packages = [name for server in servers for name in _absent_packages(server)]
+    if not packages:
+        return
+    script = f'set -e\nUNITS="{" ".join(servers)}"\n{_APT_SCRIPT}'
+    by_hand = f"apt-get install --no-install-recommends {' '.join(packages)}"
+    root = _become_root(by_hand)
+    _run([*root, "sh", "-c", script, "sh", *packages], f"root may run `{by_hand}`")
+
+
+def _become_root(by_hand: str) -> list[str]:
+    """Return what to put before a command so that root runs it."""
+    if shutil.which("apt-get") is None:
+        raise ConfigInvalid(
+            "There is no apt-get here. Install Prosody 0.12 and ejabberd 23.01, or "
+            "newer, on Debian or Ubuntu, or run only the tests without a real server "
+            "(`pytest -m 'not interop'`)."
+        )
+    if os.geteuid() == 0:
+        return []
+    sudo = ["sudo", "-n"]
+    if (
+        shutil.which("sudo")
+        and subprocess.run([*sudo, "true"], check=False).returncode == 0
+    ):
+        return sudo
+    raise ConfigInvalid(f"Only root may install packages. Run: sudo {by_hand}")
+
+
+def _absent_packages(server: str) -> list[str]:
+    query = ["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\n"]
+    wanted = _PACKAGES[server]
+    if shutil.which("dpkg-query") is None:
+        return list(wanted)
+    done = subprocess.run(
+        [*query, *wanted], capture_output=True, check=False, text=True
+    )
+    present = {
+        line.split()[0]
+        for line in done.stdout.splitlines()
+        if line.endswith(" installed")
+    }
+    return [name for name in wanted if name not in present]
+
+
+def _run(command: Sequence[str], needs: str) -> None:
+    done = subprocess.run(command, check=False, stdin=subprocess.DEVNULL)
+    if done.returncode != 0:
+        raise Unavailable(
+            f"`{command[0]}` failed with status {done.returncode}; its output is "
+            f"above. It needs: {needs}."
+        )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Install the named servers (none named: all of them); return an exit code."""
+    try:
+        install(arguments or SERVERS)
+    except Error as failed:
+        print(failed.diagnostics(), file=sys.stderr)
+        return failed.exit_code
+    for server in arguments or SERVERS:
+        print(f"{server}: ready")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
