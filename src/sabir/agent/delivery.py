@@ -29,6 +29,7 @@ from sabir.agent.outgoing import (
 from sabir.agent.portals import Portal
 from sabir.clock import Clock
 from sabir.content import loss_codec
+from sabir.content.loss import LossReport
 from sabir.content.model import MessageId
 from sabir.errors import Unavailable
 from sabir.networks.api import (
@@ -154,7 +155,9 @@ class Delivery:
         unsettled: set[MessageId] = set()
         for entry in entries:
             if entry.origin == self._portal.id:
-                batch.append(Prepared.own(entry))
+                batch.append(
+                    Prepared(entry=entry, outgoing=(), loss=LossReport(), is_own=True)
+                )
                 continue
             meaning = meaning_of(entry)
             if any(each in unsettled for each in references(meaning)):

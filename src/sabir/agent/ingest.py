@@ -13,7 +13,7 @@ import structlog
 
 from sabir.agent.attachments import Attachments
 from sabir.agent.limits import INGEST_BATCH_MAX, NAME_CHARS_MAX
-from sabir.agent.naming import author_uri, portal_octets, submission_key
+from sabir.agent.naming import author_uri, submission_key
 from sabir.agent.portals import Portal
 from sabir.agent.rooms import RoomPort
 from sabir.agent.understanding import (
@@ -25,7 +25,7 @@ from sabir.agent.understanding import (
 )
 from sabir.clock import Clock
 from sabir.content import codec, ids
-from sabir.content.composing import Origin, compose
+from sabir.content.composing import compose
 from sabir.content.meaning import (
     Author,
     Deleted,
@@ -37,6 +37,7 @@ from sabir.content.meaning import (
     Said,
 )
 from sabir.content.model import SALT_OCTETS, MessageId
+from sabir.content.origin import Origin, portal_tag
 from sabir.errors import PeerMisbehaved
 from sabir.networks.api import (
     ChatId,
@@ -233,8 +234,9 @@ class Ingest:
             author=author,
             origin=Origin(
                 network=self._network,
-                portal=portal_octets(self._network, self._portal.chat),
+                portal=portal_tag(self._network, self._portal.chat),
                 native_id=record.native_id,
+                scope=self._network,
             ),
             sent_at=incoming.sent_at or record.received_at,
             lost=(*incoming.lost, *lost),

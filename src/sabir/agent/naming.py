@@ -58,8 +58,3 @@ def new_room_id(domain: str, rng: Rng) -> RoomId:
 def author_uri(network: str, person: str) -> str:
     """Name a foreign person across the system."""
     return f"{network}:{person}"
-
-
-def portal_octets(network: str, chat: str) -> bytes:
-    """Name a portal in `sabir.origin`: 16 octets (CONVERSION.md section 9, key 5)."""
-    return hashlib.sha256(f"{network}\0{chat}".encode()).digest()[:16]

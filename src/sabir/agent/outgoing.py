@@ -5,23 +5,29 @@ Everything an entry refers to is looked up first; the rendering itself is pure
 pieces under the same keys.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
 
 from sabir.agent.naming import delivery_key
 from sabir.agent.portals import Portal
-from sabir.agent.spool import OctetsFile, Spool
-from sabir.clock import Clock
+from sabir.agent.spool import Spool
+from sabir.clock import Clock, Instant
+from sabir.content import codec
 from sabir.content.capabilities import Capabilities
 from sabir.content.convert import RenderContext, render
 from sabir.content.loss import LossReport
 from sabir.content.meaning import Deleted, Edited, Meaning, Reacted, Said
 from sabir.content.model import MessageId
-from sabir.content.pieces import MediaPiece, Piece
+from sabir.content.pieces import ChatAvatarPiece, MediaPiece, NativeRef, Piece
+from sabir.content.plain import to_plain
+from sabir.content.reading import read
 from sabir.networks.api import ChatId, MediaReader, Outgoing, Speaker
 from sabir.storage.ports import Refs, Timeline
-from sabir.storage.records import EntryRecord
+from sabir.storage.records import EntryRecord, RefRecord
+
+EXCERPT_CHARS: Final = 80
+"""RPL-2: so much of a message is quoted."""
 
 
 class OutgoingStorage(Refs, Timeline, Protocol):
@@ -36,8 +42,13 @@ class Prepared:
     outgoing: tuple[Outgoing, ...]
     """Empty: nothing goes out on this portal (its own entry, or withheld)."""
     loss: LossReport
-    own: bool = False
+    is_own: bool = False
     """It came from this very portal."""
+
+    @property
+    def is_withheld(self) -> bool:
+        """Tell whether people on this portal do not get it."""
+        return not self.outgoing and not self.is_own
 
 
 def references(meaning: Meaning) -> Sequence[MessageId]:
@@ -96,10 +107,8 @@ class Preparer:
         return Prepared(entry=entry, outgoing=outgoing, loss=loss)
 
     def _file(self, piece: Piece) -> MediaReader | None:
-        if not isinstance(piece, MediaPiece):
+        if not isinstance(piece, MediaPiece | ChatAvatarPiece):
             return None
-        if piece.inline_octets is not None:
-            return OctetsFile(piece.inline_octets)
         return self._spool.find(piece.attachment.part.url)
 
     # ---- what it refers to
@@ -107,51 +116,133 @@ class Preparer:
     async def _context(
         self, entry: EntryRecord, meaning: Meaning, capabilities: Capabilities
     ) -> RenderContext:
-        relay = not capabilities.ghosts
-        now = self._clock.now()
+        plain = RenderContext(
+            author_name=entry.author_name,
+            relay=not capabilities.ghosts,
+            now=self._clock.now(),
+        )
         ids = references(meaning)
         if not ids:
-            return RenderContext(author_name=entry.author_name, relay=relay, now=now)
-        refs = await self._storage.refs_of(self._portal.id, ids)
-        records = await self._storage.entries(ids)
+            return plain
+        known = _Known(
+            refs=await self._storage.refs_of(self._portal.id, ids),
+            records=await self._storage.entries(ids),
+        )
         match meaning:
             case Said(in_reply_to=reply_to, topic=topic):
-                return RenderContext(
-                    author_name=entry.author_name,
-                    relay=relay,
-                    now=now,
-                    target=_ref(refs, records, reply_to),
-                    thread=_ref(refs, records, MessageId(topic)) if topic else None,
-                    quoted_author=_author(records, reply_to),
-                    quoted_text=_excerpt(records, reply_to),
+                return replace(
+                    plain,
+                    target=known.first(reply_to),
+                    thread=known.first(MessageId(topic)) if topic else None,
+                    original_author=known.author(reply_to),
+                    original_excerpt=known.excerpt(reply_to),
                 )
             case Edited(target=target):
                 last = await self._storage.last_said(self._portal.room, entry.author)
-                parts = _refs(refs, records, target, is_last=last == target)
-                return RenderContext(
-                    author_name=entry.author_name,
-                    relay=relay,
-                    now=now,
-                    target=parts[0] if parts else None,
-                    target_parts=parts,
-                    previous=await self._previous(target, entry.seq),
-                )
+                parts = known.all(target, is_last=last == target)
+                return replace(plain, target=_first(parts), target_parts=parts)
             case Reacted(target=target):
-                return await self._reaction_context(entry, target, target, None, relay)
-            case Deleted(target=target):
-                record = records.get(target)
-                if record is not None and record.kind == "reacted":
-                    assert record.target is not None
-                    return await self._reaction_context(
-                        entry, record.target, target, record.emoji, relay
-                    )
-                parts = _refs(refs, records, target)
-                return RenderContext(
-                    author_name=entry.author_name,
-                    relay=relay,
-                    now=now,
-                    target=parts[0] if parts else None,
-                    target_parts=parts,
+                return replace(
+                    plain,
+                    target=known.first(target),
+                    emoji_before=await self._emoji_before(target, entry),
                 )
+            case Deleted(target=target):
+                record = known.records.get(target)
+                if record is not None and record.kind == "reacted":
+                    return await self._taken_back(plain, entry, record, known)
+                parts = known.all(target)
+                return replace(plain, target=_first(parts), target_parts=parts)
             case _:
-                raise AssertionError
+                raise AssertionError(type(meaning))
+
+    async def _taken_back(
+        self,
+        plain: RenderContext,
+        entry: EntryRecord,
+        reaction: EntryRecord,
+        known: "_Known",
+    ) -> RenderContext:
+        """Add what taking back a reaction needs."""
+        target = reaction.target
+        assert target is not None
+        message = _Known(
+            refs=await self._storage.refs_of(self._portal.id, [target]),
+            records=await self._storage.entries([target]),
+        )
+        return replace(
+            plain,
+            target=message.first(target),
+            reaction=known.first(reaction.entry),
+            reaction_emoji=reaction.emoji,
+            emoji_before=await self._emoji_before(target, entry),
+        )
+
+    async def _emoji_before(
+        self, target: MessageId, entry: EntryRecord
+    ) -> tuple[str, ...]:
+        """Return the author's reactions on a message as they stood before an entry."""
+        in_force = await self._storage.reactions(
+            target, entry.author, until=entry.seq - 1
+        )
+        return tuple(reaction.emoji for reaction in in_force)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """What was looked up about the entries that one refers to."""
+
+    refs: Mapping[MessageId, Sequence[RefRecord]]
+    records: Mapping[MessageId, EntryRecord]
+
+    def all(self, entry: MessageId, *, is_last: bool = False) -> tuple[NativeRef, ...]:
+        """Return every native message of an entry, by part."""
+        record = self.records.get(entry)
+        return tuple(
+            NativeRef(
+                native_id=ref.native_id,
+                aliases=ref.aliases,
+                author=ref.author,
+                author_name="" if record is None else record.author_name,
+                excerpt=self.excerpt(entry),
+                sent_at=Instant(0) if record is None else record.accepted_at,
+                is_last=is_last,
+            )
+            for ref in self.refs.get(entry, ())
+        )
+
+    def first(self, entry: MessageId | None) -> NativeRef | None:
+        """Return the first native message of an entry."""
+        return None if entry is None else _first(self.all(entry))
+
+    def author(self, entry: MessageId | None) -> str:
+        """Return the name of an entry's author."""
+        record = None if entry is None else self.records.get(entry)
+        return "" if record is None else record.author_name
+
+    def excerpt(self, entry: MessageId | None) -> str:
+        """Return the first words of an entry, on one line (RPL-2)."""
+        record = None if entry is None else self.records.get(entry)
+        if record is None:
+            return ""
+        match meaning_of(record):
+            case (
+                Said(text=text, attachments=files)
+                | Edited(text=text, attachments=files)
+            ):
+                words = " ".join(to_plain(text).split()) if text is not None else ""
+                if not words and files:
+                    words = files[0].part.filename or str(files[0].kind)
+                cut = words[:EXCERPT_CHARS]
+                return cut + "…" if len(words) > EXCERPT_CHARS else cut
+            case _:
+                return ""
+
+
+def _first(parts: Sequence[NativeRef]) -> NativeRef | None:
+    return parts[0] if parts else None
+
+
+def meaning_of(entry: EntryRecord) -> Meaning:
+    """Read an entry's content."""
+    return read(codec.decode(entry.content))
