@@ -188,13 +188,11 @@ def _append(run: list[Inline], new: Inline, inside: frozenset[type[Inline]]) -> 
             joined = _inlines(one.children + two.children, inside | {Spoiler})
             run[-1] = _spoiler(joined, reason)
         case (
-            (Strong(children=before), Strong(children=after))
-            | (Emphasis(children=before), Emphasis(children=after))
-            | (Strike(children=before), Strike(children=after))
-            | (Underline(children=before), Underline(children=after))
-        ):
-            kind = type(new)
-            run[-1] = replace(last, children=_inlines(before + after, inside | {kind}))
+            (Strong() | Emphasis() | Strike() | Underline()) as left,
+            (Strong() | Emphasis() | Strike() | Underline()) as right,
+        ) if type(left) is type(right):
+            joined = _inlines(left.children + right.children, inside | {type(left)})
+            run[-1] = replace(left, children=joined)
         case _:
             run.append(new)
 
