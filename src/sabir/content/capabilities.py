@@ -21,6 +21,8 @@ class TextUnit(StrEnum):
     UTF16 = "utf16_code_units"
     OCTETS = "utf8_bytes"
     GSM7 = "gsm7_characters"
+    JSON = "json_octets"
+    """UTF-8 octets inside a JSON string: a quote or a newline counts twice."""
 
 
 class Format(StrEnum):
@@ -50,6 +52,10 @@ class Capabilities:
     text_max: int = 5_000
     """In `text_unit`; 5,000 where unknown (CONVERSION.md 6.1)."""
     text_unit: TextUnit = TextUnit.UTF16
+    formatted_text_max: int | None = None
+    """Limit of text with formatting, where that is sent in addition; None = the same."""
+    text_parts_max: int = 10
+    """TXT-3: a text in more parts than this goes as a file (TXT-4)."""
     formatting: Mapping[Format, Support] = field(default_factory=dict)
     reply: Support = Support.FALLBACK
     thread: Support = Support.FALLBACK

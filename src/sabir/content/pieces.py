@@ -43,6 +43,8 @@ class MediaPiece:
     """A file; the octets come through `Outgoing.media`."""
 
     attachment: Attachment
+    inline_octets: bytes | None = None
+    """The file itself, where no URL holds it (a text file that a rendering made)."""
     caption: Rich | None = None
     reply_to: NativeRef | None = None
     thread: NativeRef | None = None
