@@ -62,6 +62,9 @@ from sabir.networks.matrix.writer import SEND_WINDOW, Writer, entry_key
 PING_IDLE_S: Final = 60.0
 PING_AFTER_FAILURE_S: Final = 5.0
 """After a push that we could not store: the homeserver waits up to 512 s."""
+PING_TRIES: Final = 10
+PING_PAUSE_MS: Final = 100
+"""One second in all; a wrong address in the registration is told after that."""
 INVITES_MAX: Final = 1_000
 """Invitations waiting to be accepted; beyond, the oldest must be repeated."""
 TYPING_SHOWN_MS: Final = 30_000
@@ -205,11 +208,22 @@ class AppService:
                 await self._remember_invites(host)
 
     async def _ping(self, client: Client) -> None:
-        txn = f"{self._clock.now()}"
-        try:
-            await client.ping(self._config.appservice_id, txn=txn)
-        except Rejected as no:
-            raise self._ping_failed(no) from no
+        """Ask to be called, and with that for what could not be pushed.
+
+        After our restart, Synapse 1.163.2 may try connections of before that are
+        closed (`AlreadyCancelled`), one with each ping.
+        """
+        for tries_left in reversed(range(PING_TRIES)):
+            try:
+                txn = f"{self._clock.now()}"
+                await client.ping(self._config.appservice_id, txn=txn)
+            except Rejected as no:
+                if no.errcode != "M_CONNECTION_FAILED" or not tries_left:
+                    raise self._ping_failed(no) from no
+                _log.warning("ping_failed", tries_left=tries_left)
+            else:
+                return
+            await self._clock.sleep(PING_PAUSE_MS)
 
     def _ping_failed(self, no: Rejected) -> CredentialsRefused | Unavailable:
         if no.errcode.startswith("M_CONNECTION") or no.errcode == "M_URL_NOT_SET":

@@ -401,7 +401,7 @@ def _sent(
 
 def _reason(no: Rejected) -> str:
     match no.errcode:
-        case "M_FORBIDDEN":
+        case "M_FORBIDDEN" | "M_BAD_STATE":
             hint = "check the membership and power levels of that user in the room"
         case "M_TOO_LARGE":
             hint = "it is larger than a Matrix event may be; shorten it"
