@@ -1,0 +1,1 @@
+"""XMPP: a server's component with ghosts, or one plain account."""
