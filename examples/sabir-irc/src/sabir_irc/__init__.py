@@ -1,0 +1,1 @@
+"""IRC for Sabir: `line` the syntax, `decode`, `render`, `connector`, `network`."""
