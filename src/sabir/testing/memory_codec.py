@@ -31,6 +31,7 @@ from sabir.content.pieces import (
     TopicPiece,
     UnreactPiece,
 )
+from sabir.content.plain import to_plain
 from sabir.content.rich import Rich
 from sabir.errors import PeerMisbehaved
 from sabir.networks.api import (
@@ -322,7 +323,7 @@ def _render_piece(piece: Piece, document: Document, handle: str) -> None:
 def put_text(document: Document, text: Rich) -> None:
     """Write a text as `text` if it has no formatting, else as `rich`."""
     if text.is_plain and len(text.blocks) <= 1:
-        document["text"] = plain_text(text)
+        document["text"] = to_plain(text)
     else:
         document["rich"] = rich_to_json(text)
 
@@ -381,41 +382,6 @@ _NAMES: Final[Mapping[type[r.Inline], str]] = {
     r.Strike: "strike",
     r.Underline: "underline",
 }
-
-
-def plain_text(rich: Rich) -> str:
-    """Return the bare words, blocks on lines of their own."""
-    return "\n".join(_words_of_block(block) for block in rich.blocks)
-
-
-def _words(inlines: tuple[r.Inline, ...]) -> str:
-    return "".join(
-        inline.text
-        if isinstance(inline, r.Text | r.Code)
-        else inline.name
-        if isinstance(inline, r.Mention)
-        else _words(inline.children)
-        for inline in inlines
-    )
-
-
-def _words_of_block(block: r.Block) -> str:
-    match block:
-        case r.Paragraph() | r.Heading():
-            return _words(block.children)
-        case r.CodeBlock():
-            return block.text
-        case r.Quote():
-            return "\n".join(_words_of_block(child) for child in block.children)
-        case r.ListBlock():
-            return "\n".join(
-                _words_of_block(child) for item in block.items for child in item
-            )
-        case r.Table():
-            rows = (block.header, *block.rows)
-            return "\n".join(" ".join(_words(cell) for cell in row) for row in rows)
-        case r.Rule():
-            return ""
 
 
 def rich_to_json(rich: Rich) -> list[Any]:

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
+from sabir.content.plain import to_plain
 from sabir.networks.api import ChatId, NativeEvent, Posted
 from sabir.testing.clock import LoopClock
 from sabir.testing.contract.world import Ability
-from sabir.testing.memory_codec import decode, plain_text
+from sabir.testing.memory_codec import decode
 from sabir.testing.memory_server import Event, MemoryServer, Rules, SendFault
 
 TEXT_CHARS_MAX: Final = 2_000
@@ -85,4 +86,4 @@ def _said(event: Event) -> list[tuple[str, str]]:
     if incoming is None or not isinstance(incoming.action, Posted):
         return []
     text = incoming.action.text
-    return [] if text is None else [(incoming.sender.name, plain_text(text))]
+    return [] if text is None else [(incoming.sender.name, to_plain(text))]

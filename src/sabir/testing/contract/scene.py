@@ -7,6 +7,7 @@ from itertools import count
 from typing import Final
 
 from sabir.content.pieces import TextPiece
+from sabir.content.plain import to_plain
 from sabir.content.rich import Rich
 from sabir.networks.api import (
     ChatId,
@@ -21,7 +22,6 @@ from sabir.networks.api import (
 )
 from sabir.testing.contract.host import ContractHost
 from sabir.testing.contract.world import World
-from sabir.testing.memory_codec import plain_text
 
 CHUNK_OCTETS_MAX: Final = 64 * 1024
 
@@ -189,7 +189,7 @@ def texts(connector: Connector, events: Sequence[NativeEvent]) -> list[str]:
     """Return the texts of the messages among these events."""
     incomings = [connector.decode(event) for event in events]
     return [
-        plain_text(incoming.action.text)
+        to_plain(incoming.action.text)
         for incoming in incomings
         if incoming is not None
         and isinstance(incoming.action, Posted)
@@ -205,4 +205,4 @@ def identity(event: NativeEvent) -> tuple[str, str, str]:
 def text_of(piece: Outgoing) -> str:
     """Return the text of one of `Scene.piece`."""
     assert isinstance(piece.piece, TextPiece)
-    return plain_text(piece.piece.text)
+    return to_plain(piece.piece.text)
