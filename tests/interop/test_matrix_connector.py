@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -31,7 +32,9 @@ from sabir.content.pieces import (
 from sabir.content.rich import Mention, Paragraph, Rich, Strong, Text
 from sabir.crypto.secrets import Secret
 from sabir.errors import ConfigInvalid, CredentialsRefused, PolicyRefused, Unavailable
+from sabir.networks.api import Account as NetworkAccount
 from sabir.networks.api import (
+    AccountId,
     ChatId,
     ConnectionState,
     Corrected,
@@ -53,13 +56,18 @@ from sabir.networks.api import (
     Speaker,
     Typing,
 )
+from sabir.networks.login import Ask, Done
 from sabir.networks.matrix import appservice as appservice_module
+from sabir.networks.matrix.account import PlainAccount
 from sabir.networks.matrix.appservice import AppService
 from sabir.networks.matrix.client import Client, Voice, http_session, segments
-from sabir.networks.matrix.config import AppServiceConfig
+from sabir.networks.matrix.config import AccountConfig, AppServiceConfig
+from sabir.networks.matrix.decode import decode
 from sabir.networks.matrix.ghosts import ghost_localpart
+from sabir.networks.matrix.network import NETWORK
 from sabir.networks.matrix.registration import new_token, registration
 from sabir.testing.clock import LoopClock
+from sabir.testing.pytest_plugin import need
 from sabir.testing.recording_host import RecordingHost
 from sabir.testing.rng import SeededRng
 from sabir.testing.servers.synapse import Synapse
@@ -811,3 +819,250 @@ async def test_synapse_going_away_ends_the_run_and_a_new_one_catches_up(
     await alice.send(room, "back")
     async with lab.running():
         await lab.host.until(lambda: lab.heard(room) == ["back"])
+
+
+# ---- plain account
+
+
+@dataclass
+class Account:
+    """A plain account of its own, with its host."""
+
+    config: AccountConfig
+    host: RecordingHost
+    person: Person
+    """The same user in another client."""
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[PlainAccount]:
+        connector = PlainAccount(self.config, clock=LoopClock())
+        self.host.states.clear()
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(connector.run(self.host))
+            await self.host.until(lambda: self.is_connected() or task.done())
+            yield connector
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    def is_connected(self) -> bool:
+        return self.host.states[-1:] == [(ConnectionState.CONNECTED, "")]
+
+    def heard(self, room: ChatId) -> list[str]:
+        found = []
+        for event in self.host.events:
+            incoming = decode(event) if event.chat == room else None
+            if incoming and isinstance(incoming.action, Posted):
+                found.append(plain_of(incoming.action.text or Rich(())))
+        return found
+
+
+@asynccontextmanager
+async def plain_account(server: Synapse, name: str) -> AsyncIterator[Account]:
+    ours, theirs = await server.add_user(name), await server.add_user(name)
+    config = AccountConfig(
+        homeserver_url=server.base_url,
+        user_id=ours.user_id,
+        access_token=Secret.from_text(ours.access_token),
+    )
+    host = RecordingHost(clock=LoopClock(), rng=SeededRng(2))
+    async with http_session() as session:
+        token = Secret.from_text(theirs.access_token)
+        client = Client(server.base_url, session, token=token)
+        yield Account(config, host, Person(theirs.user_id, client))
+
+
+@pytest.fixture
+async def account(synapse: Synapse) -> AsyncIterator[Account]:
+    async with plain_account(synapse, "matrix-relay") as made:
+        yield made
+
+
+async def test_an_account_enters_by_invitation_and_hears_from_then_on(
+    lab: Lab, account: Account
+) -> None:
+    alice = lab.people["alice"]
+    room = await alice.create_room(invite=[account.person.id])
+    await alice.send(room, "before")
+    async with account.running() as connector:
+        account.host.portals.append(room)
+        info = await connector.open_chat(room)
+        assert info.members == 1
+        await alice.send(room, "after")
+        await account.host.until(lambda: account.heard(room))
+        assert account.heard(room) == ["after"]
+        assert room in [chat.chat for chat in await connector.list_chats()]
+        await connector.close_chat(room)
+        assert account.person.id not in await alice.client.joined_members(room)
+
+
+async def test_a_truncated_sync_is_completed_in_order(
+    lab: Lab, account: Account
+) -> None:
+    alice, bob = lab.people["alice"], lab.people["bob"]
+    room = await alice.create_room(invite=[account.person.id, bob.id])
+    await bob.client.join(room)
+    account.host.portals.append(room)
+    async with account.running() as connector:
+        await connector.open_chat(room)
+        await alice.send(room, "start")
+        await account.host.until(lambda: account.heard(room) == ["start"])
+
+    async def talk(person: Person, name: str) -> None:
+        for number in range(130):
+            await person.send(room, f"{name}{number}")
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(talk(alice, "a"))
+        group.create_task(talk(bob, "b"))
+    async with account.running():
+        await account.host.until(lambda: len(account.heard(room)) == 261)
+    order = [text async for text in all_texts(alice, room)]
+    assert account.heard(room) == order
+    late = [event.late for event in account.host.events if event.chat == room]
+    assert all(late[-260:])
+
+
+async def all_texts(person: Person, room: str) -> AsyncIterator[str]:
+    query: dict[str, str | int] = {"dir": "f", "limit": 100}
+    while True:
+        page = await person.client.messages(room, query=query)
+        for event in page["chunk"]:
+            if event["type"] == "m.room.message":
+                yield event["content"]["body"]
+        if "end" not in page:
+            return
+        query["from"] = page["end"]
+
+
+async def test_an_account_speaks_for_all_and_hears_its_owner_but_not_itself(
+    lab: Lab, account: Account
+) -> None:
+    alice = lab.people["alice"]
+    room = await alice.create_room(invite=[account.person.id])
+    account.host.portals.append(room)
+    async with account.running() as connector:
+        await connector.open_chat(room)
+        sent = [
+            r
+            async for r in connector.send(
+                [outgoing(room, text("Ada: hi")), outgoing(room, text("Bo: ho"), BO)]
+            )
+        ]
+        assert [type(r) for r in sent] == [Sent, Sent]
+        assert [getattr(r, "author", "") for r in sent] == [account.person.id] * 2
+        refused = [r async for r in connector.send([outgoing(room, JoinPiece())])]
+        assert isinstance(refused[0], Refused)
+        await account.person.send(room, "from my phone")
+        await account.host.until(lambda: account.heard(room))
+        assert account.heard(room) == ["from my phone"]
+        assert account.host.echoes == []
+        assert not connector.capabilities(room).ghosts
+        assert await alice.texts(room) == ["Ada: hi", "Bo: ho", "from my phone"]
+
+
+async def test_echoes_of_an_earlier_run_are_reported(
+    lab: Lab, account: Account
+) -> None:
+    alice = lab.people["alice"]
+    room = await alice.create_room(invite=[account.person.id])
+    account.host.portals.append(room)
+    async with account.running() as connector:
+        await connector.open_chat(room)
+    stray, other = key(), key()
+    async with http_session() as session:
+        client = Client(
+            account.config.homeserver_url, session, token=account.config.access_token
+        )
+        body = {"msgtype": "m.text", "body": "x"}
+        by_txn = await client.send(
+            room, "m.room.message", txn="s" + stray, content=body, voice=None
+        )
+        by_content = await client.send(
+            room,
+            "m.room.message",
+            txn="else",
+            content=body | {"dev.sabir.entry": other},
+            voice=None,
+        )
+    async with account.running():
+        await account.host.until(lambda: len(account.host.echoes) == 2)
+    found = {(s.key, s.native_id) for _, s in account.host.echoes}
+    assert found == {(stray, by_txn), (other, by_content)}
+    assert account.heard(room) == []
+
+
+async def test_an_account_shows_typing_and_receipts(lab: Lab, account: Account) -> None:
+    alice = lab.people["alice"]
+    room = await alice.create_room(invite=[account.person.id])
+    account.host.portals.append(room)
+    async with account.running() as connector:
+        await connector.open_chat(room)
+        event = await alice.send(room, "read me")
+        await account.host.until(lambda: account.heard(room))
+        await connector.typing(room, ADA, active=True)
+        await connector.receipt(room, ADA, NativeRef(native_id=event), read=True)
+        sync = await alice.client.sync(query={"timeout": 0}, timeout_s=30)
+        ephemeral = sync["rooms"]["join"][room]["ephemeral"]["events"]
+        shown = {e["type"]: e["content"] for e in ephemeral}
+        assert shown["m.typing"]["user_ids"] == [account.person.id]
+        assert account.person.id in shown["m.receipt"][event]["m.read"]
+        await alice.client.typing(room, timeout_ms=9_000, voice=Voice(alice.id))
+        await account.host.until(lambda: account.host.signals)
+        assert {type(s) for s in account.host.signals} <= {Typing, Read}
+
+
+async def test_a_token_of_somebody_else_is_refused(account: Account) -> None:
+    config = replace(account.config, user_id="@other:mx.lab.localhost")
+    with pytest.raises(CredentialsRefused, match="belongs to"):
+        await PlainAccount(config, clock=LoopClock()).run(account.host)
+    config = replace(account.config, access_token=Secret(b"wrong"))
+    with pytest.raises(CredentialsRefused, match="log in again"):
+        await PlainAccount(config, clock=LoopClock()).run(account.host)
+
+
+async def test_rate_limits_are_waited_for_and_nothing_is_lost_or_doubled(
+    tmp_path: Path,
+) -> None:
+    need("synapse")
+    async with (
+        Synapse(tmp_path, limits="default") as server,
+        plain_account(server, "relay") as account,
+    ):
+        room = await account.person.create_room()
+        account.host.portals.append(room)
+        async with account.running() as connector:
+            pieces = [outgoing(room, text(f"n{number}")) for number in range(13)]
+            results = [r async for r in connector.send(pieces)]
+            assert [type(r) for r in results] == [Sent] * 13
+            assert await account.person.texts(room) == [f"n{n}" for n in range(13)]
+
+
+async def test_the_login_dialogue_makes_a_working_account(synapse: Synapse) -> None:
+    user = await synapse.add_user("matrix-login")
+    flow = NETWORK.login(rng=SeededRng(3))
+    first = await flow.begin()
+    assert isinstance(first, Ask)
+    second = await flow.answer({"kind": "account"})
+    assert isinstance(second, Ask)
+    answers = {"user_id": user.user_id, "homeserver_url": synapse.base_url}
+    with pytest.raises(CredentialsRefused, match="password"):
+        await flow.answer(answers | {"password": "wrong"})
+    done = await flow.answer(answers | {"password": user.password})
+    assert isinstance(done, Done)
+    made = NetworkAccount(
+        id=AccountId("m"),
+        network="matrix",
+        settings=done.settings,
+        secrets=done.secrets,
+    )
+    connector = NETWORK.connector(made, clock=LoopClock(), rng=SeededRng(3))
+    host = RecordingHost(clock=LoopClock(), rng=SeededRng(3))
+    task = asyncio.get_running_loop().create_task(connector.run(host))
+    await host.until(
+        lambda: host.states[-1:] == [(ConnectionState.CONNECTED, "")] or task.done()
+    )
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await flow.close()
