@@ -449,7 +449,12 @@ def contract_of(kind: type[MemoryConnector], rules: Rules) -> ConnectorContract:
 async def test_a_broken_connector_fails_the_rule_it_breaks(
     kind: type[MemoryConnector], rules: Rules, expected: set[str]
 ) -> None:
-    assert await broken_rules(contract_of(kind, replace(rules))) == expected
+    contract = contract_of(kind, rules)
+    failed = await broken_rules(contract)
+    if failed - expected:  # a busy machine is no broken rule: look again, slowly
+        contract.patience_s = 3.0
+        failed = await broken_rules(contract)
+    assert failed == expected
 
 
 def test_every_rule_has_a_connector_that_breaks_it() -> None:
