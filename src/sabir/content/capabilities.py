@@ -53,7 +53,7 @@ class Capabilities:
     """In `text_unit`; 5,000 where unknown (CONVERSION.md 6.1)."""
     text_unit: TextUnit = TextUnit.UTF16
     formatted_text_max: int | None = None
-    """Limit of text with formatting, where that is sent in addition; None = the same."""
+    """Limit of formatted text, where the plain text goes with it; None = the same."""
     text_parts_max: int = 10
     """TXT-3: a text in more parts than this goes as a file (TXT-4)."""
     formatting: Mapping[Format, Support] = field(default_factory=dict)
