@@ -234,7 +234,7 @@ class Delivery:
     async def _pump(
         self, items: Sequence[_Item], settler: "_Settler", group: asyncio.TaskGroup
     ) -> Unavailable | None:
-        """Pass outcomes on to the settler; return what cut it short, if anything did."""
+        """Pass outcomes on to the settler; return what cut it short."""
         by_key: Mapping[IdempotencyKey, _Item] = {i.outgoing.key: i for i in items}
         failure: Unavailable | None = None
         answered = 0

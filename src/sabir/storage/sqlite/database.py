@@ -137,15 +137,27 @@ class Database:
         assert connection is not None
         while (job := self._jobs.get()) is not None:
             group, last = self._gather(job)
-            try:
-                self._commit(connection, group)
-            except BaseException as crash:  # noqa: BLE001  handed to every waiter below
-                self._dead = crash
-                for each in group:
-                    each.error = crash
+            self._settle(connection, group)
             _answer(group)
             if last:
                 return
+
+    def _settle(self, connection: sqlite3.Connection, group: Sequence[_Job]) -> None:
+        """Commit a group; whatever goes wrong becomes its jobs' error."""
+        error: BaseException | None = self._dead
+        if error is None:
+            try:
+                self._commit(connection, group)
+            except Exception as bug:  # noqa: BLE001  a change's own bug, raised to its caller
+                error = bug
+            except BaseException as death:  # noqa: BLE001  nothing may be written after it
+                error = self._dead = death
+            else:
+                return
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        for job in group:
+            job.error = error
 
     def _gather(self, first: _Job) -> tuple[list[_Job], bool]:
         group = [first]
