@@ -12,6 +12,7 @@ from typing import Final
 
 from sabir.content.capabilities import Capabilities, Format, Support
 from sabir.content.loss import Level, LossItem, WayBack, Why
+from sabir.content.normal import normalise
 from sabir.content.plain import Line, flat, lines, split_lines, table_lines
 from sabir.content.rich import (
     Block,
@@ -82,9 +83,11 @@ def adapt(
         capabilities: of the chat.
         mentions: native id of everybody who has one in this chat, by room URI.
     """
+    if text.is_plain:
+        return Adapted(text)
     adapter = _Adapter(capabilities, mentions)
     blocks = tuple(adapter.blocks(text.blocks))
-    adapter.result.text = Rich(blocks)
+    adapter.result.text = normalise(Rich(blocks))
     return adapter.result
 
 

@@ -59,10 +59,15 @@ def _flat(child: Inline) -> str:
             return flat(child.children)
 
 
-def lines(blocks: Sequence[Block]) -> Iterator[Line]:
-    """Yield the lines of blocks: quotes as `> `, lists as `- ` and `1. `."""
+def lines(blocks: Sequence[Block], *, in_item: bool = False) -> Iterator[Line]:
+    """Yield the lines of blocks: quotes as `> `, lists as `- ` and `1. `.
+
+    Args:
+        blocks: in order; an empty line stands between two.
+        in_item: a list inside a list item follows its text at once.
+    """
     for index, block in enumerate(blocks):
-        if index:
+        if index and not (in_item and isinstance(block, ListBlock)):
             yield ()
         yield from _block_lines(block)
 
@@ -89,7 +94,7 @@ def _list_lines(block: ListBlock) -> Iterator[Line]:
     for index, item in enumerate(block.items):
         marker = f"{block.start + index}. " if block.ordered else "- "
         head = True
-        for line in lines(item):
+        for line in lines(item, in_item=True):
             indent = marker if head else " " * len(marker)
             yield (Text(indent), *line) if line or head else ()
             head = False
