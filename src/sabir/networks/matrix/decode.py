@@ -162,9 +162,9 @@ def _reply_and_thread(relation: Json) -> tuple[NativeId | None, NativeId | None]
 def _body(
     content: Json, event_type: str, *, is_reply: bool
 ) -> tuple[Rich | None, tuple[NativeMedia, ...], tuple[str, ...]]:
-    kind = event_type if event_type == "m.sticker" else content.get("msgtype")
+    kind = "m.sticker" if event_type == "m.sticker" else _string(content.get("msgtype"))
     if kind in _MEDIA:
-        return _file(content, _MEDIA[str(kind)])
+        return _file(content, _MEDIA[kind])
     text = _text(content, is_reply=is_reply)
     match kind:
         case "m.text" | "m.emote":
@@ -175,10 +175,10 @@ def _body(
             place = _string(content.get("geo_uri"))
             shown = f"{_string(content.get('body')) or 'Location'}\n{place}".strip()
             return Rich.plain(clean(shown)), (), ("location, shown as text",)
-        case None if text is None:
+        case "" if text is None:
             return None, (), ()  # redacted: nothing is left
         case _:
-            shown = one_line(str(kind))[:80]
+            shown = one_line(kind)[:80] or "unknown"
             return text, (), (f"message type {shown}, shown as text",)
 
 

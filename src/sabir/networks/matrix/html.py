@@ -155,9 +155,9 @@ def _inline(inline: Inline, depth: int, *, in_link: bool) -> tuple[Inline, ...]:
             text = clean(text)
             return (Code(text),) if text else ()
         case Mention(name, uri):
-            name = one_line(name) or uri
+            name = one_line(name) or clean(uri)
             if in_link or not is_user_id(uri):
-                return (Text(clean(name)),)
+                return (Text(name),) if name else ()
             return (Mention(name, uri),)
         case Link(children, url):
             return _link(children, clean(url), depth, in_link=in_link)

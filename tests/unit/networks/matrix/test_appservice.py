@@ -1,0 +1,405 @@
+"""Pushes that a real homeserver makes rarely: repeated, malformed, hostile, early."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from sabir.content.pieces import JoinPiece, TextPiece
+from sabir.content.rich import Rich
+from sabir.crypto.secrets import Secret
+from sabir.errors import Unavailable
+from sabir.networks.api import (
+    ChatId,
+    ConnectionState,
+    IdempotencyKey,
+    Outgoing,
+    Read,
+    Refused,
+    Sent,
+    Speaker,
+    Typing,
+)
+from sabir.networks.matrix import listener
+from sabir.networks.matrix.appservice import AppService
+from sabir.networks.matrix.config import AppServiceConfig
+from sabir.testing.clock import LoopClock
+from sabir.testing.recording_host import RecordingHost
+from sabir.testing.rng import SeededRng
+
+SEA, TEA = ChatId("!sea:e.org"), ChatId("!tea:e.org")
+KEY = IdempotencyKey("k" * 32)
+ADA = Speaker(uri="xmpp:r/ada", name="Ada", network="xmpp")
+
+
+@dataclass
+class Homeserver:
+    """Says yes to everything, unless told otherwise; counts what it was asked."""
+
+    members: dict[str, Any] = field(default_factory=dict)
+    requests: list[tuple[str, str]] = field(default_factory=list)
+    answers: dict[str, list[tuple[int, dict[str, Any]]]] = field(default_factory=dict)
+    """Prepared answers by a part of the path, each given once."""
+    hold: asyncio.Event | None = None
+    """When set: sends wait for it."""
+
+    async def handle(self, request: web.Request) -> web.Response:
+        path = request.path
+        self.requests.append((request.method, path))
+        if "/send/" in path and self.hold is not None:
+            await self.hold.wait()
+        for part, prepared in self.answers.items():
+            if part in path and prepared:
+                status, body = prepared.pop(0)
+                return web.json_response(body, status=status)
+        if path.endswith("/whoami"):
+            return web.json_response({"user_id": "@sabir_bot:e.org"})
+        if path.endswith("/joined_members"):
+            return web.json_response({"joined": self.members})
+        if "/state/" in path:
+            return web.json_response({"errcode": "M_NOT_FOUND"}, status=404)
+        return web.json_response(
+            {"event_id": "$new", "room_id": SEA, "m.upload.size": 9}
+        )
+
+
+@dataclass
+class Lab:
+    homeserver: Homeserver
+    host: RecordingHost
+    connector: AppService
+    port: int
+
+    async def push(
+        self,
+        body: Any,
+        *,
+        txn: str = "1",
+        token: str = "Bearer hs",  # a made-up token
+    ) -> int:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        url = f"http://127.0.0.1:{self.port}/_matrix/app/v1/transactions/{txn}"
+        headers = {"Authorization": token}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.put(url, data=data, headers=headers) as answer,
+        ):
+            return answer.status
+
+
+def config(url: str) -> AppServiceConfig:
+    return AppServiceConfig(
+        homeserver_url=url,
+        server_name="e.org",
+        as_token=Secret(b"as"),
+        hs_token=Secret(b"hs"),
+        listen_port=0,
+    )
+
+
+@asynccontextmanager
+async def running(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Lab]:
+    homeserver = Homeserver(members={"@al:e.org": {"display_name": "Al"}})
+    app = web.Application()
+    app.router.add_route("*", "/{tail:.*}", homeserver.handle)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    ports: list[int] = []
+    real = listener.listening
+
+    @asynccontextmanager
+    async def noting(*args: Any, **named: Any) -> AsyncIterator[int]:
+        async with real(*args, **named) as port:
+            ports.append(port)
+            yield port
+
+    monkeypatch.setattr("sabir.networks.matrix.appservice.listening", noting)
+    host = RecordingHost(clock=LoopClock(), rng=SeededRng(), chats=[SEA, TEA])
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    connector = AppService(config(url), clock=LoopClock())
+    task = asyncio.get_running_loop().create_task(connector.run(host))
+    connected = (ConnectionState.CONNECTED, "")
+    await host.until(lambda: connected in host.states or task.done())
+    try:
+        yield Lab(homeserver, host, connector, ports[0])
+    finally:
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await runner.cleanup()
+
+
+@pytest.fixture
+async def lab(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Lab]:
+    async with running(monkeypatch) as made:
+        yield made
+
+
+def message(
+    event_id: str, *, room: str = SEA, sender: str = "@al:e.org", **content: Any
+) -> dict[str, Any]:
+    return {
+        "event_id": event_id,
+        "room_id": room,
+        "type": "m.room.message",
+        "sender": sender,
+        "content": {"msgtype": "m.text", "body": "x"} | content,
+    }
+
+
+def taken(lab: Lab) -> list[list[str]]:
+    return [[event.native_id for event in take] for take in lab.host.takes]
+
+
+async def test_only_the_homeserver_may_push(lab: Lab) -> None:
+    for token in ("", "hs", "Bearer", "Bearer wrong", "Basic hs", "Bearer hsx"):
+        assert await lab.push({"events": [message("$1")]}, token=token) == 403
+    assert lab.host.takes == []
+    base = f"http://127.0.0.1:{lab.port}/_matrix/app/v1"
+    async with aiohttp.ClientSession() as session:
+        for method, path in (("POST", "ping"), ("GET", "users/@x:e.org")):
+            async with session.request(method, f"{base}/{path}") as answer:
+                assert answer.status == 403
+        headers = {"Authorization": "Bearer hs"}
+        async with session.get(f"{base}/rooms/x", headers=headers) as answer:
+            assert answer.status == 404
+
+
+async def test_a_transaction_is_one_take_in_its_order_over_all_rooms(lab: Lab) -> None:
+    events = [message("$1"), message("$2", room=TEA), message("$3")]
+    assert await lab.push({"events": events}) == 200
+    assert taken(lab) == [["$1", "$2", "$3"]]
+
+
+async def test_the_same_transaction_again_is_answered_without_a_second_take(
+    lab: Lab,
+) -> None:
+    for _ in range(2):
+        assert await lab.push({"events": [message("$1")]}, txn="7") == 200
+    assert taken(lab) == [["$1"]]
+
+
+async def test_the_same_id_with_other_events_is_another_transaction(lab: Lab) -> None:
+    assert await lab.push({"events": [message("$1")]}, txn="7") == 200
+    assert await lab.push({"events": [message("$2")]}, txn="7") == 200
+    assert taken(lab) == [["$1"], ["$2"]]
+
+
+async def test_a_failed_store_answers_500_and_the_repeat_is_taken(lab: Lab) -> None:
+    lab.host.fail_takes = 1
+    assert await lab.push({"events": [message("$1")]}) == 500
+    assert await lab.push({"events": [message("$1")]}) == 200
+    assert taken(lab) == [["$1"]]
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"{}", b'{"events": {}}', b"[" * 100_000, b"\xff"]
+)
+async def test_what_is_no_transaction_gets_400(lab: Lab, body: bytes) -> None:
+    assert await lab.push(body) == 400
+    assert lab.host.takes == []
+
+
+async def test_malformed_events_do_not_hold_up_the_others(lab: Lab) -> None:
+    bad: list[Any] = [
+        None,
+        1,
+        [],
+        {},
+        {"event_id": "$x"},
+        message("$y") | {"room_id": 1},
+        message("") | {"type": "m.room.message"},
+    ]
+    odd = message("$odd") | {"content": "text"}
+    events = [*bad, message("$1"), odd, *bad, message("$2", body="\ud800")]
+    assert await lab.push({"events": events}) == 200
+    assert taken(lab) == [["$1", "$odd", "$2"]]
+
+
+async def test_a_body_beyond_the_limit_is_not_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listener, "BODY_OCTETS_MAX", 10_000)
+    async with running(monkeypatch) as lab:
+        assert await lab.push(b" " * 10_001) == 413
+        assert lab.host.takes == []
+
+
+async def test_the_name_known_now_goes_along(lab: Lab) -> None:
+    renamed = {
+        "event_id": "$2",
+        "room_id": SEA,
+        "type": "m.room.member",
+        "sender": "@al:e.org",
+        "state_key": "@al:e.org",
+        "content": {"membership": "join", "displayname": "Alice"},
+    }
+    events = [message("$1"), renamed, message("$3"), message("$4", sender="@new:e.org")]
+    assert await lab.push({"events": events}) == 200
+    names = [
+        incoming.sender.name
+        for event in lab.host.events
+        if (incoming := lab.connector.decode(event))
+    ]
+    assert names == ["Al", "Alice", "Alice", "new"]
+
+
+async def test_an_event_too_large_to_store_loses_only_its_unsigned_part(
+    lab: Lab,
+) -> None:
+    event = message("$1") | {"unsigned": {"m.relations": "x" * 300_000, "age": 1}}
+    assert await lab.push({"events": [event]}) == 200
+    incoming = lab.connector.decode(lab.host.events[0])
+    assert incoming is not None
+    assert incoming.action is not None
+
+
+async def test_an_echo_that_comes_before_the_answer_is_left_to_the_send(
+    lab: Lab,
+) -> None:
+    lab.homeserver.hold = asyncio.Event()
+    ours = "@sabir_xmpp=3ar/ada:e.org"
+    echo = message("$new", sender=ours, **{"dev.sabir.entry": KEY})
+    stray = message("$old", sender=ours, **{"dev.sabir.entry": "o" * 32})
+    odd: dict[str, Any] = {"dev.sabir.entry": 1}
+    strange = message("$odd", sender=ours, **odd)
+    sending = asyncio.get_running_loop().create_task(send(lab))
+    await lab.host.until(lambda: any("/send/" in p for _, p in lab.homeserver.requests))
+    assert await lab.push({"events": [echo, stray, strange, message("$1")]}) == 200
+    lab.homeserver.hold.set()
+    [sent] = await sending
+    assert isinstance(sent, Sent)
+    assert taken(lab) == [["$1"]]
+    assert [(s.key, s.native_id) for _, s in lab.host.echoes] == [("o" * 32, "$old")]
+
+
+async def send(lab: Lab, *pieces: Any) -> list[Any]:
+    batch = [
+        Outgoing(
+            chat=SEA,
+            key=KEY,
+            speaker=ADA,
+            piece=piece,
+            sent_at=LoopClock().now(),
+        )
+        for piece in pieces or (TextPiece(text=Rich.plain("x")),)
+    ]
+    return [outcome async for outcome in lab.connector.send(batch)]
+
+
+async def test_a_ghost_is_made_named_and_only_then_brought_in(lab: Lab) -> None:
+    lab.homeserver.requests.clear()
+    await send(lab)
+    what = [path.split("/v3/")[1] for _, path in lab.homeserver.requests]
+    user = "@sabir_xmpp=3ar/ada:e.org"
+    assert what == [
+        "register",
+        "devices/SABIR",
+        f"profile/{user}/displayname",
+        f"rooms/{SEA}/invite",
+        f"join/{SEA}",
+        f"rooms/{SEA}/send/m.room.message/s{KEY}",
+    ]
+    lab.homeserver.requests.clear()
+    await send(lab)
+    assert len(lab.homeserver.requests) == 1
+
+
+async def test_a_short_limit_is_waited_for_and_a_long_one_is_told(lab: Lab) -> None:
+    limited = {"errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 20}
+    lab.homeserver.answers["/send/"] = [(429, limited), (429, limited)]
+    [sent] = await send(lab)
+    assert isinstance(sent, Sent)
+    limited = {"errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 120_000}
+    lab.homeserver.answers["/send/"] = [(429, limited)]
+    with pytest.raises(Unavailable) as raised:
+        await send(lab)
+    assert raised.value.retry_after_ms == 120_000
+
+
+async def test_a_ghost_that_the_server_forgot_is_made_again_once(lab: Lab) -> None:
+    await send(lab)
+    no = {"errcode": "M_FORBIDDEN", "error": "not registered"}
+    lab.homeserver.answers["/send/"] = [(403, no)]
+    lab.homeserver.requests.clear()
+    [sent] = await send(lab)
+    assert isinstance(sent, Sent)
+    assert ("POST", "/_matrix/client/v3/register") in lab.homeserver.requests
+    lab.homeserver.answers["/send/"] = [(403, no), (403, no)]
+    [refused] = await send(lab)
+    assert isinstance(refused, Refused)
+    assert "power levels" in refused.reason
+
+
+async def test_a_ghost_in_use_and_a_ghost_invited_already_are_fine(lab: Lab) -> None:
+    lab.homeserver.answers["/register"] = [(400, {"errcode": "M_USER_IN_USE"})]
+    lab.homeserver.answers["/invite"] = [(403, {"errcode": "M_FORBIDDEN"})]
+    [sent] = await send(lab, JoinPiece())
+    assert sent == Sent(key=KEY, native_id="", author="@sabir_xmpp=3ar/ada:e.org")  # type: ignore[arg-type]  # ids are strings
+
+
+async def test_typing_is_the_difference_and_private_receipts_stay_private(
+    lab: Lab,
+) -> None:
+    def typing(*users: Any) -> dict[str, Any]:
+        content = {"user_ids": list(users)}
+        return {"type": "m.typing", "room_id": SEA, "content": content}
+
+    async def signals(event: Any) -> list[tuple[str, bool]]:
+        lab.host.signals.clear()
+        assert await lab.push({"events": [], "ephemeral": [event]}) == 200
+        return [
+            (signal.person.name, signal.active)
+            for signal in lab.host.signals
+            if isinstance(signal, Typing)
+        ]
+
+    assert await signals(typing("@al:e.org", "@sabir_x:e.org")) == [("Al", True)]
+    assert await signals(typing("@al:e.org", "@bo:e.org", 3)) == [("bo", True)]
+    assert await signals(typing("@bo:e.org")) == [("Al", False)]
+    assert await signals(typing()) == [("bo", False)]
+    for odd in (None, {}, typing() | {"content": {}}, typing("@x:y") | {"room_id": 1}):
+        assert await signals(odd) == []
+    elsewhere = typing("@al:e.org") | {"room_id": "!other:e.org"}
+    assert await signals(elsewhere) == []
+    users: dict[str, Any] = {
+        "m.read": {"@al:e.org": {}},
+        "m.read.private": {"@bo:e.org": {}},
+    }
+    receipt = {"type": "m.receipt", "room_id": SEA, "content": {"$1": users, "$2": 3}}
+    await signals(receipt)
+    [read] = lab.host.signals
+    assert isinstance(read, Read)
+    assert (read.person.name, read.native_id) == ("Al", "$1")
+
+
+async def test_an_invitation_survives_a_failure_to_join(lab: Lab) -> None:
+    invite = {
+        "event_id": "$i",
+        "room_id": "!new:e.org",
+        "type": "m.room.member",
+        "sender": "@al:e.org",
+        "state_key": "@sabir_bot:e.org",
+        "content": {"membership": "invite"},
+    }
+    no = {"errcode": "M_FORBIDDEN", "error": "changed my mind"}
+    lab.homeserver.answers["/join/!new"] = [(403, no)]
+    assert await lab.push({"events": [invite]}) == 200
+    await lab.host.until(lambda: lab.host.facts.get("invites") == "[]")
+    joins = [p for _, p in lab.homeserver.requests if "/join/!new" in p]
+    assert len(joins) == 1
+
+
+async def test_before_the_start_is_complete_pushes_are_put_off() -> None:
+    connector = AppService(config("http://127.0.0.1:1"), clock=LoopClock())
+    pushed = listener.parse_transaction("1", b'{"events": []}')
+    assert await connector._take(pushed) is False
+    with pytest.raises(Unavailable, match="not connected"):
+        await connector.list_chats()
