@@ -1,4 +1,4 @@
-"""Digests by which a third party checks a conversion (CONVERSION.md sections 9, 12.8)."""
+"""Digests by which a third party checks a conversion (CONVERSION.md section 9)."""
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass

@@ -83,7 +83,10 @@ def _changed(before: Sequence[Block], texts: Sequence[str]) -> Iterator[Block]:
 
 def _words(children: Sequence[Inline], text: str) -> tuple[Inline, ...]:
     old = list(_pieces(children))
-    new = _WORD.findall(text)
+    # A mention and inline code are kept or lost as a whole.
+    whole = sorted((w for w, i in old if not isinstance(_leaf(i), Text)), key=len)
+    word = "|".join([*map(re.escape, reversed(whole)), _WORD.pattern])
+    new = re.findall(word, text)
     if max(len(old), len(new)) > WORDS_MAX:
         return (Text(text),)
     words = [word for word, _ in old]
@@ -91,10 +94,19 @@ def _words(children: Sequence[Inline], text: str) -> tuple[Inline, ...]:
     run: list[Inline] = []
     for tag, start, end, new_start, new_end in matcher.get_opcodes():
         if tag == "equal":
-            run += [inline for _, inline in old[start:end]]
+            run += _bare_edges(old[start:end])
         else:
             run.append(Text("".join(new[new_start:new_end])))
     return tuple(run)
+
+
+def _bare_edges(words: Sequence[tuple[str, Inline]]) -> list[Inline]:
+    """Return unchanged words; white space at their edges keeps no marks."""
+    run = [inline for _, inline in words]
+    for edge in {0, len(words) - 1}:
+        if words[edge][0].isspace():
+            run[edge] = Text(words[edge][0])
+    return run
 
 
 def _pieces(children: Sequence[Inline]) -> Iterator[tuple[str, Inline]]:
@@ -105,10 +117,17 @@ def _pieces(children: Sequence[Inline]) -> Iterator[tuple[str, Inline]]:
                 for word in _WORD.findall(text):
                     yield word, Text(word)
             case Code(text=text):
-                for word in _WORD.findall(text):
-                    yield word, Code(word)
+                yield text, child
             case Mention(name=name):
                 yield f"@{name}", child
             case _:
                 for word, inner in _pieces(child.children):
                     yield word, replace(child, children=(inner,))
+
+
+def _leaf(inline: Inline) -> Inline:
+    match inline:
+        case Text() | Code() | Mention():
+            return inline
+        case _:
+            return _leaf(inline.children[0])

@@ -26,7 +26,7 @@ RULES: Final[Sequence[Rule]] = (
         "L2",
         "S",
     ),
-    Rule("TXT-1", "the text fits", "as it is", "L0", "–"),
+    Rule("TXT-1", "the text fits", "as it is", "L0", "-"),
     Rule(
         "TXT-3",
         "over the limit, few parts",
