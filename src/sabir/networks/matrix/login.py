@@ -183,16 +183,15 @@ class MatrixLogin:
             )
         typed = values.get("homeserver_url", "").strip()
         async with http_session() as http:
-            url = homeserver_url(typed) if typed else None
-            if url is None:
-                name = user.split(":", 1)[1]
-                url = await _discovered(Client(f"https://{name}", http, token=None))
-            client = Client(url or f"https://{user.split(':', 1)[1]}", http, token=None)
+            url = homeserver_url(typed or "https://" + user.split(":", 1)[1])
+            if not typed:
+                url = await _discovered(Client(url, http, token=None)) or url
+            client = Client(url, http, token=None)
             answer = await _password_login(client, user, values.get("password", ""))
         return Done(
             settings={
                 "kind": ACCOUNT,
-                "homeserver_url": url or f"https://{user.split(':', 1)[1]}",
+                "homeserver_url": url,
                 "user_id": str(answer.get("user_id", user)),
             },
             secrets={"access_token": Secret.from_text(str(answer["access_token"]))},
