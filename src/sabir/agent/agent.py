@@ -154,8 +154,10 @@ class Agent:
                 self._start_portal(portal)
             for account in self._accounts.values():
                 self._start_account(account)
-            self._supervise("signals", self._signals.run)
-            self._supervise("housekeeping", self._keep_house)
+            self._tasks = [
+                self._supervise("signals", self._signals.run),
+                self._supervise("housekeeping", self._keep_house),
+            ]
             self.started.set()
 
     def _supervise(

@@ -11,11 +11,12 @@ from typing import Final, Protocol
 
 from sabir.agent.naming import delivery_key
 from sabir.agent.portals import Portal
-from sabir.agent.spool import Spool
+from sabir.agent.spool import OctetsFile, Spool
 from sabir.clock import Clock, Instant
 from sabir.content import codec
 from sabir.content.capabilities import Capabilities
 from sabir.content.convert import RenderContext, render
+from sabir.content.inline_data import inline_octets
 from sabir.content.loss import LossReport
 from sabir.content.meaning import Deleted, Edited, Meaning, Reacted, Said
 from sabir.content.model import MessageId
@@ -48,7 +49,7 @@ class Prepared:
     @property
     def is_withheld(self) -> bool:
         """Tell whether people on this portal do not get it."""
-        return not self.outgoing and not self.is_own
+        return not self.outgoing and bool(self.loss.items)
 
 
 def references(meaning: Meaning) -> Sequence[MessageId]:
@@ -109,7 +110,9 @@ class Preparer:
     def _file(self, piece: Piece) -> MediaReader | None:
         if not isinstance(piece, MediaPiece | ChatAvatarPiece):
             return None
-        return self._spool.find(piece.attachment.part.url)
+        part = piece.attachment.part
+        octets = inline_octets(part)
+        return self._spool.find(part.url) if octets is None else OctetsFile(octets)
 
     # ---- what it refers to
 
@@ -120,6 +123,7 @@ class Preparer:
             author_name=entry.author_name,
             relay=not capabilities.ghosts,
             now=self._clock.now(),
+            sent_at=entry.sent_at,
         )
         ids = references(meaning)
         if not ids:
@@ -140,7 +144,12 @@ class Preparer:
             case Edited(target=target):
                 last = await self._storage.last_said(self._portal.room, entry.author)
                 parts = known.all(target, is_last=last == target)
-                return replace(plain, target=_first(parts), target_parts=parts)
+                return replace(
+                    plain,
+                    target=_first(parts),
+                    target_parts=parts,
+                    previous=await self._previous(known, target, entry),
+                )
             case Reacted(target=target):
                 return replace(
                     plain,
@@ -155,6 +164,14 @@ class Preparer:
                 return replace(plain, target=_first(parts), target_parts=parts)
             case _:
                 raise AssertionError(type(meaning))
+
+    async def _previous(
+        self, known: "_Known", target: MessageId, entry: EntryRecord
+    ) -> Meaning | None:
+        """Return the version of a message that an edit replaces."""
+        last = await self._storage.last_version(target, before=entry.seq)
+        last = last or known.records.get(target)
+        return None if last is None else meaning_of(last)
 
     async def _taken_back(
         self,

@@ -113,7 +113,7 @@ async def _stored(
         network=record.network,
         settings=record.settings,
         secrets={
-            name: Secret(open_sealed(key, octets, context=_context(record.id, name)))
+            name: open_sealed(key, octets, context=_context(record.id, name))
             for name, octets in sealed.items()
         },
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Final
@@ -75,11 +75,11 @@ class Shown:
     async def _print(
         self,
         storage: SqliteStorage,
-        lines: "list[LogLine] | tuple[LogLine, ...] | object",
+        lines: Sequence[LogLine],
         seen: dict[tuple[str, int, PortalId | None], LogLine],
     ) -> None:
         portals = {p.id: p for p in await storage.portals(closed=True)}
-        for line in lines:  # type: ignore[attr-defined]
+        for line in lines:
             place = (line.room, line.seq, line.portal)
             if seen.get(place) == line:
                 continue

@@ -148,6 +148,12 @@ class Timeline(Protocol):
         """Return those of the named entries that exist."""
         ...
 
+    async def last_version(
+        self, target: MessageId, *, before: int
+    ) -> EntryRecord | None:
+        """Return the newest edit of a message before a sequence number."""
+        ...
+
     async def last_said(self, room: RoomId, author: str) -> MessageId | None:
         """Return the newest message of an author."""
         ...

@@ -24,6 +24,10 @@ FROM timeline
 _AFTER: Final = _SELECT + "WHERE room = ? AND seq > ? ORDER BY seq LIMIT ?"
 _BY_ENTRY: Final = _SELECT + "WHERE entry = ?"
 _BY_SUBMISSION: Final = _SELECT + "WHERE room = ? AND submission = ?"
+_LAST_EDIT: Final = (
+    _SELECT
+    + "WHERE target = ? AND kind = 'edited' AND seq < ? ORDER BY seq DESC LIMIT 1"
+)
 _INSERT: Final = """
 INSERT INTO timeline (room, seq, entry, submission, kind, author, author_name,
     target, emoji, content, origin, received_at, sent_at, accepted_at)
@@ -129,6 +133,15 @@ class SqliteTimeline(Part):
             return found
 
         return self._database.read(question)
+
+    async def last_version(
+        self, target: MessageId, *, before: int
+    ) -> EntryRecord | None:
+        """See `Timeline.last_version`."""
+        row = self._database.read(
+            lambda db: db.execute(_LAST_EDIT, (target, before)).fetchone()
+        )
+        return None if row is None else _entry(row)
 
     async def last_said(self, room: RoomId, author: str) -> MessageId | None:
         """See `Timeline.last_said`."""

@@ -111,3 +111,18 @@ async def test_reactions_as_they_stood_at_any_time(storage: SqliteStorage) -> No
     assert await emoji(3) == ["👍", "🎉"]
     assert await emoji(4) == await emoji(None) == ["🎉"]
     assert await storage.reactions(target, "xmpp:bo") == []
+
+
+async def test_the_last_version_of_a_message(storage: SqliteStorage) -> None:
+    await with_room(storage)
+    target = entry_id("a")
+    entries = [
+        new_entry("a"),
+        new_entry("e1", kind="edited", target=target),
+        new_entry("e2", kind="edited", target=target),
+    ]
+    await storage.append(ROOM, entries, now=NOW)
+    assert await storage.last_version(target, before=2) is None
+    last = await storage.last_version(target, before=4)
+    assert last is not None
+    assert last.entry == entry_id("e2")
