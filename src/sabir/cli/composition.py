@@ -45,9 +45,11 @@ class Installation:
         stored = await storage.accounts()
         if stored:
             key = self.key()
-            for record in stored:
-                if record.id not in self.config.accounts:
-                    found.append(await _stored(storage, record, key))
+            found += [
+                await _stored(storage, record, key)
+                for record in stored
+                if record.id not in self.config.accounts
+            ]
         return sorted(found, key=lambda account: account.id)
 
     def _configured(self, account: AccountId) -> Account:

@@ -85,15 +85,10 @@ def _database(installation: Installation) -> Iterator[tuple[str, str]]:
             if wrong
             else "",
         )
-        yield from (
-            (
-                f"portal {count.portal}",
-                f"{count.ambiguous} ambiguous, {count.refused} refused:"
-                " see `sabir log --trouble`",
-            )
-            for count in asyncio.run(storage.counts())
-            if count.ambiguous or count.refused
-        )
+        for count in asyncio.run(storage.counts()):
+            if count.ambiguous or count.refused:
+                trouble = f"{count.ambiguous} ambiguous, {count.refused} refused"
+                yield f"portal {count.portal}", f"{trouble}: `sabir log --trouble`"
         asyncio.run(installation.accounts(storage))
     except Error as error:
         yield "accounts", str(error)

@@ -37,7 +37,7 @@ def command(
     trouble: bool,
     as_json: bool,
 ) -> None:
-    """Show where messages came from, where they went, how long it took, what was lost."""
+    """Show each message's way: whence, whither, how long it took, what was lost."""
     installation = invocation.installation()
     shown = Shown(room=room, trouble=trouble, as_json=as_json)
     asyncio.run(shown.run(installation, min(count, LINES_MAX), follow=follow))
@@ -127,7 +127,8 @@ def to_text(line: LogLine, portals: Mapping[PortalId, PortalRecord]) -> str:
     took = "" if line.settled_at is None else f"{line.settled_at - line.received_at} ms"
     text = (
         f"{at:%Y-%m-%d %H:%M:%S}.{line.received_at % 1000:03} #{line.seq:<6}"
-        f" {line.kind:<8} {_chat(line.origin, portals)} -> {_chat(line.portal, portals)}"
+        f" {line.kind:<8}"
+        f" {_chat(line.origin, portals)} -> {_chat(line.portal, portals)}"
         f"  {line.state:<9} {took}"
     )
     for note in (*phrases(line), *([line.detail] if line.detail else [])):

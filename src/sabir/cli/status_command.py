@@ -111,7 +111,9 @@ def _account_line(account: dict[str, Any], now: int) -> str:
 def _portal_line(portal: dict[str, Any]) -> str:
     counts = portal["counts"] or {}
     notes = [
-        f"{counts[name]} {name.replace('_', ' ')}" for name in counts if counts[name]
+        f"{counts[name]} {name.replace('_', ' ')}"
+        for name in _COUNTS
+        if counts.get(name)
     ]
     line = f"  portal {portal['id']:<4} {portal['account']}:{portal['chat']}"
     if portal["state"] != "active":

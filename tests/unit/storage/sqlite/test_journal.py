@@ -1,8 +1,14 @@
 """What people look at."""
 
 from sabir.clock import Instant
-from sabir.storage.records import Attempt, DeliveryState, InboxState, InboxVerdict
-from sabir.storage.records import RoomId, Settlement
+from sabir.storage.records import (
+    Attempt,
+    DeliveryState,
+    InboxState,
+    InboxVerdict,
+    RoomId,
+    Settlement,
+)
 from sabir.storage.sqlite.store import SqliteStorage
 from tests.unit.storage.sqlite.samples import (
     NOW,
