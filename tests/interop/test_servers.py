@@ -3,13 +3,16 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from sabir.errors import LocalError, PolicyRefused, Unavailable
+from sabir.errors import CredentialsRefused, LocalError, PolicyRefused, Unavailable
+from sabir.testing.clients.component import XmppComponent
 from sabir.testing.clients.matrix import MatrixClient
 from sabir.testing.clients.xmpp import XmppClient
+from sabir.testing.floors import matrix_floor, xmpp_floor
 from sabir.testing.pytest_plugin import need
 from sabir.testing.servers.ejabberd import Ejabberd
 from sabir.testing.servers.prosody import Prosody
@@ -214,7 +217,7 @@ async def test_two_people_of_an_xmpp_server_talk(xmpp: XmppServer) -> None:
         await b.wait_for(lambda message: message.chat_state == "composing")
         a.mark_displayed(room, replied.stanza_id)
         await b.wait_for(lambda message: message.displayed == replied.stanza_id)
-        a.chat(b.jid, "between us")
+        a.post_text(b.jid, "between us")
         await b.wait_for(lambda message: message.body == "between us")
         await a.set_subject(room, "the topic")
         await b.wait_for(lambda message: message.subject == "the topic")
@@ -280,14 +283,31 @@ async def test_a_certificate_of_somebody_else_is_refused(
 ) -> None:
     other = Prosody(tmp_path)  # never started: only its authority is of interest
     account = await prosody.add_user("deceived")
-    wrong = type(account)(
-        jid=account.jid,
-        password=account.password,
-        host=account.host,
-        port=account.port,
-        ca_file=other.certificate.ca_file,
-        upload_service=account.upload_service,
-    )
+    wrong = replace(account, ca_file=other.certificate.ca_file)
     with pytest.raises(Unavailable, match="could not log in"):
         async with XmppClient(wrong):
+            pass
+
+
+async def test_the_floors_are_measured_whole(tmp_path: Path) -> None:
+    need("synapse")
+    need("prosody")
+    async with Synapse(tmp_path / "synapse") as synapse:
+        matrix = await matrix_floor(synapse, sequential=10, burst=16)
+        assert not list(synapse.home.glob("appservice-*"))
+    async with Prosody(tmp_path / "prosody") as server:
+        xmpp = await xmpp_floor(server, sequential=10, burst=16)
+    for floor in (matrix, xmpp):
+        assert 0 < floor.out_latency.p50_ms <= floor.out_latency.p95_ms
+        assert 0 < floor.in_latency.p50_ms <= floor.in_latency.p95_ms
+        for bursts in (floor.out_bursts, floor.in_bursts):
+            assert [burst.senders for burst in bursts] == [1, 8]
+            assert all(burst.messages == 16 and burst.per_s > 0 for burst in bursts)
+
+
+async def test_a_component_with_a_wrong_secret_is_refused(prosody: Prosody) -> None:
+    account = prosody.add_component("wrong", "right secret")
+    await prosody.restart()
+    with pytest.raises(CredentialsRefused, match="compare the secret"):
+        async with XmppComponent(replace(account, secret="wrong secret")):
             pass

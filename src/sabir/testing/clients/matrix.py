@@ -411,8 +411,9 @@ class MatrixClient:
         media_type: str = "application/json",
     ) -> tuple[int, bytes]:
         assert self._session is not None, "use `async with` first"
-        headers = {} if data is None else {"Content-Type": media_type}
-        headers |= {} if data is None else {"Content-Length": str(len(data))}
+        headers = {}
+        if data is not None:
+            headers = {"Content-Type": media_type, "Content-Length": str(len(data))}
         deadline = time.monotonic() + _REPEAT_FOR_S
         while True:
             wait_s = _REPEAT_AFTER_S

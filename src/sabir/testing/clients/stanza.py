@@ -141,7 +141,7 @@ class Arrived:
     @property
     def is_delayed(self) -> bool:
         """Whether the room sent it as history (XEP-0203)."""
-        return any(self.children(NS_DELAY, "delay"))
+        return next(self.children(NS_DELAY, "delay"), None) is not None
 
     def text_of(self, name: str) -> str | None:
         """Return the text of a child of the stanza's own namespace."""

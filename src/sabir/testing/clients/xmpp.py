@@ -312,9 +312,9 @@ class XmppClient:
         """Say something in a room and return its reflection."""
         return await self.send(room, _text("body", body))
 
-    def chat(self, jid: str, body: str) -> str:
-        """Say something to a person; return the message's id."""
-        return self.post(jid, _text("body", body))
+    def post_text(self, to: str, body: str) -> str:
+        """Write a text to a room or a person, wait for nothing; return its id."""
+        return self.post(to, _text("body", body))
 
     async def reply(self, room: str, target: Arrived, body: str) -> Arrived:
         """Answer a message of a room (XEP-0461), its text quoted for old clients."""

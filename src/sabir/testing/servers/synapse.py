@@ -98,6 +98,10 @@ class Synapse(ServerProcess):
         file = self.home / f"appservice-{registration['id']}.yaml"
         file.write_text(json.dumps(registration, indent=1))  # JSON is YAML
 
+    def remove_appservice(self, service_id: str) -> None:
+        """Forget an application service; takes effect at the next start."""
+        (self.home / f"appservice-{service_id}.yaml").unlink()
+
     async def add_user(self, name: str, password: str | None = None) -> MatrixAccount:
         """Register a person and log them in; log in where they exist.
 
