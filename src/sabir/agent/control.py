@@ -92,10 +92,7 @@ class ControlServer:
 
     async def _link(self, request: web.Request) -> web.Response:
         body = await _body(request)
-        chats = [
-            ChatAddress(account=str(each["account"]), chat=str(each["chat"]))
-            for each in body.get("chats", [])
-        ]
+        chats = _chats(body)
         room = body.get("room")
         made, portals = await self._agent.link(
             chats, room=None if room is None else RoomId(str(room))
@@ -106,12 +103,30 @@ class ControlServer:
 
     async def _unlink(self, request: web.Request) -> web.Response:
         body = await _body(request)
-        portal = await self._agent.unlink(PortalId(int(body["portal"])))
+        number = body.get("portal")
+        if not isinstance(number, int):
+            raise PolicyRefused('"portal" is no number')
+        portal = await self._agent.unlink(PortalId(number))
         return web.json_response(asdict(portal))
 
     async def _chats(self, request: web.Request) -> web.Response:
         chats = await self._agent.chats(request.match_info["account"])
         return web.json_response([asdict(chat) for chat in chats])
+
+
+def _chats(body: dict[str, Any]) -> list[ChatAddress]:
+    match body.get("chats"):
+        case [*entries]:
+            chats = []
+            for entry in entries:
+                match entry:
+                    case {"account": str() as account, "chat": str() as chat}:
+                        chats.append(ChatAddress(account=account, chat=chat))
+                    case _:
+                        raise PolicyRefused('a chat is {"account": "…", "chat": "…"}')
+            return chats
+        case _:
+            raise PolicyRefused('"chats" is no list')
 
 
 async def _body(request: web.Request) -> dict[str, Any]:
