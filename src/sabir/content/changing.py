@@ -108,19 +108,21 @@ class _Editing:
         plan = self._plan(new.pieces)
         if plan is None:
             return self._corrected("EDT-7", Why.FEATURE_MISSING, self._refs[0])
-        obstacle = self._obstacle([ref for ref, _ in plan.edits])
-        if obstacle is not None:
-            return self._corrected(*obstacle, self._refs[0])
-        return self._native(plan, new.items)
-
-    def _native(self, plan: _Plan, items: Iterable[LossItem]) -> Speech:
-        speech = Speech([], list(items))
-        for ref, piece in plan.edits:
-            speech.pieces.append(EditPiece(target=ref, text=piece.text))
+        gone = Speech()
         if plan.surplus:
             gone = deletions(plan.surplus, self._can, now=self._context.now)
-            speech.pieces += gone.pieces
-            speech.items += gone.items
+        obstacle = self._obstacle([ref for ref, _ in plan.edits])
+        if obstacle is None and len(gone.pieces) < len(plan.surplus):
+            obstacle = "EDT-2", gone.items[0].why  # old words would stay
+        if obstacle is not None:
+            return self._corrected(*obstacle, self._refs[0])
+        return self._native(plan, gone, new.items)
+
+    def _native(self, plan: _Plan, gone: Speech, items: Iterable[LossItem]) -> Speech:
+        speech = Speech([], [*items, *gone.items])
+        for ref, piece in plan.edits:
+            speech.pieces.append(EditPiece(target=ref, text=piece.text))
+        speech.pieces += gone.pieces
         last = self._refs[-1] if self._can.reply >= Support.PARTIAL else None
         for missing in plan.missing:
             speech.pieces.append(replace(missing, reply_to=last))

@@ -152,8 +152,8 @@ def _cut_block(block: Block, at: int) -> tuple[Blocks, Blocks]:
         case Paragraph(children=children) | Heading(children=children):
             left, right = _cut_run(children, at)
             return (
-                (replace(block, children=left),),
-                (replace(block, children=right),),
+                (replace(block, children=left),) if left else (),
+                (replace(block, children=right),) if right else (),
             )
         case CodeBlock(text=text):
             return (
@@ -194,7 +194,10 @@ def _cut_list(block: ListBlock, at: int) -> tuple[Blocks, Blocks]:
 def _cut_table(table: Table, at: int) -> tuple[Blocks, Blocks]:
     at -= len(_linear_row(table.header)) + len(ITEM_GAP)
     count = 0
-    while at >= (length := len(_linear_row(table.rows[count]))):
+    for row in table.rows:
+        length = len(_linear_row(row))
+        if at < length:
+            break
         at -= length + len(ITEM_GAP)
         count += 1
     if not count:

@@ -8,6 +8,7 @@ alone is longer than a part. White space at a cut is dropped.
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from sabir.content.capabilities import TextUnit
@@ -27,8 +28,8 @@ _SENTENCE: Final = re.compile(
 )
 _WORD: Final = re.compile(r"\s+")
 _ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
-_COUNTERS: Final = ("(9/9) ", "(99/99) ")
-"""Room kept for the counter: for up to nine parts, and for more."""
+_COUNTERS: Final = (("(9/9) ", 9), ("(99/99) ", 99))
+"""Room kept for the counter, and for how many parts it is enough."""
 
 
 def fits(text: Rich, limit: int, unit: TextUnit) -> bool:
@@ -53,9 +54,9 @@ def split(
     Returns:
         At least two parts, or None if there would be too many (then TXT-4).
     """
-    for counter in _COUNTERS:
-        most = min(parts_max, 9 if counter == _COUNTERS[0] else 99)
-        parts = _parts(text.blocks, limit - len(counter), unit, most)
+    for counter, most in _COUNTERS:
+        room = _Room(counter, limit, unit)
+        parts = _parts(text.blocks, room, min(parts_max, most))
         if parts is not None:
             total = len(parts)
             return tuple(
@@ -65,22 +66,35 @@ def split(
     return None
 
 
-def _parts(
-    blocks: Blocks, limit: int, unit: TextUnit, parts_max: int
-) -> list[Blocks] | None:
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """What one part may take, its counter included."""
+
+    counter: str
+    limit: int
+    unit: TextUnit
+
+    def takes(self, blocks: Blocks) -> bool:
+        return fits(prefixed(Rich(blocks), self.counter), self.limit, self.unit)
+
+
+def _parts(blocks: Blocks, room: _Room, parts_max: int) -> list[Blocks] | None:
     parts: list[Blocks] = []
     while blocks:
-        if len(parts) == parts_max or limit < 1:
+        cuts = _first_part(blocks, room) if len(parts) < parts_max else None
+        if cuts is None:
             return None
-        left, blocks = _first_part(blocks, limit, unit)
+        left, blocks = cuts
         if left:
             parts.append(left)
     return parts
 
 
-def _first_part(blocks: Blocks, limit: int, unit: TextUnit) -> tuple[Blocks, Blocks]:
+def _first_part(blocks: Blocks, room: _Room) -> tuple[Blocks, Blocks] | None:
     text = linear(blocks)
-    most = _fitting(blocks, text, limit, unit)
+    most = _fitting(blocks, text, room)
+    if not most:
+        return None
     if most == len(text):
         return blocks, ()
     at = _place(text, most, list(_spans(blocks, text)))
@@ -90,16 +104,18 @@ def _first_part(blocks: Blocks, limit: int, unit: TextUnit) -> tuple[Blocks, Blo
     if not left and right == blocks:
         # Something that stays whole is longer than a part: only its text is left.
         plain = Paragraph((Text(linear(blocks[:1])),))
-        return _first_part((plain, *blocks[1:]), limit, unit)
+        return _first_part((plain, *blocks[1:]), room)
     return left, right
 
 
-def _fitting(blocks: Blocks, text: str, limit: int, unit: TextUnit) -> int:
-    """Return how many characters of the linear form fit, at least one."""
-    low, high = 1, min(len(text), limit)
+def _fitting(blocks: Blocks, text: str, room: _Room) -> int:
+    """Return how many characters of the linear form fit."""
+    if room.takes(blocks):
+        return len(text)
+    low, high = 0, min(len(text) - 1, room.limit)
     while low < high:
         middle = (low + high + 1) // 2
-        if fits(Rich(cut(blocks, middle)[0]), limit, unit):
+        if room.takes(cut(blocks, middle)[0]):
             low = middle
         else:
             high = middle - 1

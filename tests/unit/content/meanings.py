@@ -1,7 +1,6 @@
 """Strategies for everything a content can mean."""
 
 from hypothesis import strategies as st
-from tests.unit.content.trees import riches, texts
 
 from sabir.content.meaning import (
     Attachment,
@@ -16,6 +15,7 @@ from sabir.content.meaning import (
 )
 from sabir.content.model import ExternalPart, MessageId
 from sabir.content.rich import Rich
+from tests.unit.content.trees import riches, texts
 
 ids = st.binary(min_size=31, max_size=31).map(lambda rest: MessageId(b"\x01" + rest))
 numbers = st.none() | st.integers(0, 10**9)

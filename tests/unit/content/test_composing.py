@@ -4,7 +4,6 @@ from typing import Final
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.content.meanings import meanings
 
 from sabir.clock import Instant
 from sabir.content import codec
@@ -36,6 +35,7 @@ from sabir.content.model import (
 from sabir.content.origin import Origin, portal_tag
 from sabir.content.reading import author_of, lost_of, origin_of, read
 from sabir.content.rich import Paragraph, Rich, Strong, Text
+from tests.unit.content.meanings import meanings
 
 SALT: Final = bytes(16)
 ID: Final = MessageId(b"\x01" + bytes(31))

@@ -1,7 +1,6 @@
 """GFM-MIMI: what is written is read back, and literal text stays literal."""
 
 from hypothesis import example, given, settings
-from tests.unit.content.trees import riches
 
 from sabir.content import gfm
 from sabir.content.normal import normalise
@@ -13,6 +12,7 @@ from sabir.content.rich import (
     Strong,
     Text,
 )
+from tests.unit.content.trees import riches
 
 
 def paragraph(*children: Inline) -> Rich:
