@@ -35,12 +35,11 @@ from sabir.networks.api import (
     Sent,
 )
 from sabir.networks.xmpp import decode as decoding
-from sabir.networks.xmpp import ghosts, names, refusals, signals
+from sabir.networks.xmpp import ghosts, names, progress, refusals, signals
 from sabir.networks.xmpp.archive import Archive, Archived, CursorUnknown, NoArchive
 from sabir.networks.xmpp.connector import (
     LOOKUP_AGE_MS_MAX,
     LOOKUP_MARGIN_MS,
-    OVERLAP_MS,
     XmppConnector,
     is_key,
     put_error,
@@ -177,7 +176,9 @@ class AccountConnector(XmppConnector):
         _, host, intake = self._online()
         if await host.cursor(ARCHIVE_STREAM) is None:
             newest = await self._archive.newest()
-            intake.add(Item(stream=ARCHIVE_STREAM, cursor=newest or ""))
+            await progress.begin(host, ARCHIVE_STREAM, newest)
+            found = newest.id if newest is not None else ""
+            intake.add(Item(stream=ARCHIVE_STREAM, cursor=found))
         else:
             await self._pull()
         await intake.flush()
@@ -206,14 +207,13 @@ class AccountConnector(XmppConnector):
             _, host, intake = self._online()
             await intake.flush()
             cursor = await host.cursor(ARCHIVE_STREAM)
+            resume = await progress.resumption(host, ARCHIVE_STREAM)
             try:
                 async for page in archive.after(cursor or None):
-                    await self._take_page(page.messages)
+                    await self._take_page(resume.without_older(page))
             except CursorUnknown:
-                known = await host.recall("seen:archive")
-                start = Instant(max(0, int(known or "0") - OVERLAP_MS))
-                async for page in archive.after(None, start=start):
-                    await self._take_page(page.messages)
+                async for page in archive.after(None, start=resume.start):
+                    await self._take_page(resume.without_older(page))
 
     async def _take_page(self, messages: Sequence[Archived]) -> None:
         _, host, intake = self._online()
@@ -221,7 +221,7 @@ class AccountConnector(XmppConnector):
             self._take_archived(one)
         await intake.flush()
         if messages and messages[-1].at:
-            await host.remember("seen:archive", str(messages[-1].at))
+            await progress.note(host, ARCHIVE_STREAM, messages[-1].at)
 
     def _take_archived(self, one: Archived) -> None:
         assert self._intake is not None

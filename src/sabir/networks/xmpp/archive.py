@@ -68,10 +68,10 @@ class Archive:
                 found.append(one)
         return True
 
-    async def newest(self) -> str | None:
-        """Return the id of the newest message, None if the archive is empty."""
+    async def newest(self) -> Archived | None:
+        """Return the newest message, None if the archive is empty."""
         page = await self._query(1, before="")
-        return page.messages[-1].id if page.messages else None
+        return page.messages[-1] if page.messages else None
 
     async def after(
         self, cursor: str | None, *, start: Instant | None = None

@@ -21,6 +21,7 @@ from sabir.content.pieces import (
     MediaPiece,
     ProfilePiece,
     ReactPiece,
+    TopicPiece,
     UnreactPiece,
 )
 from sabir.errors import Error, PolicyRefused, Unavailable
@@ -44,7 +45,7 @@ from sabir.networks.api import (
     Sent,
 )
 from sabir.networks.xmpp import decode as decoding
-from sabir.networks.xmpp import ghosts, ids, media, names, refusals
+from sabir.networks.xmpp import ghosts, ids, media, names, progress, refusals
 from sabir.networks.xmpp.archive import Archive, Archived, CursorUnknown, NoArchive
 from sabir.networks.xmpp.capabilities import capabilities
 from sabir.networks.xmpp.envelope import Arrived, Kind, digest, seal
@@ -60,6 +61,7 @@ from sabir.networks.xmpp.muc import (
     status_codes,
 )
 from sabir.networks.xmpp.outbox import RefusedHere, RoomOutbox
+from sabir.networks.xmpp.progress import Resumption
 from sabir.networks.xmpp.render import SECOND, Address, Rendered, Upload, render
 from sabir.networks.xmpp.signals import signals_of
 from sabir.networks.xmpp.stream import (
@@ -75,8 +77,6 @@ SEND_WINDOW: Final = 50
 SELF_PING_EVERY_MS: Final = 60_000
 ROOMS_AT_ONCE: Final = 8
 """Rooms entered at the same time after connecting (our choice)."""
-OVERLAP_MS: Final = 600_000
-"""How far before a known time an archive is read when its id is unknown."""
 LOOKUP_MARGIN_MS: Final = 30 * 60_000
 """How far our clock and the room's may differ when looking for an attempt."""
 LOOKUP_AGE_MS_MAX: Final = 5 * 24 * 3_600_000
@@ -333,8 +333,10 @@ class XmppConnector(ABC):
             try:
                 if cursor is None:
                     newest = await room.archive.newest()
+                    await progress.begin(host, stream_name, newest)
                     if not any(room.stanza_id(one) for one in room.buffer):
-                        intake.add(Item(stream=stream_name, cursor=newest or ""))
+                        found = newest.id if newest is not None else ""
+                        intake.add(Item(stream=stream_name, cursor=found))
                 else:
                     await self._read_archive(room, cursor)
             except NoArchive as closed:
@@ -347,31 +349,36 @@ class XmppConnector(ABC):
         again: str | None = cursor
         while again is not None:
             room.overflowed = False
+            resume = await progress.resumption(host, f"muc:{room.jid}")
             try:
-                again = await self._read_from(room, again, start=None)
+                again = await self._read_from(room, again, resume, start=None)
             except CursorUnknown:
-                known = await host.recall(f"seen:{room.jid}")
-                start = Instant(max(0, int(known or "0") - OVERLAP_MS))
-                again = await self._read_from(room, None, start=start)
+                again = await self._read_from(room, None, resume, start=resume.start)
             if not room.overflowed:
                 return
             await intake.flush()
 
     async def _read_from(
-        self, room: Room, cursor: str | None, *, start: Instant | None
+        self,
+        room: Room,
+        cursor: str | None,
+        resume: Resumption,
+        *,
+        start: Instant | None,
     ) -> str | None:
         """Take pages of the archive; return the id of the last message."""
         _, host, intake = self._online()
         last, seen = cursor, Instant(0)
         known: set[str] = set()
         async for page in room.archive.after(cursor, start=start):
-            for one in page.messages:
+            # ejabberd answers an id it does not know with its whole archive
+            for one in resume.without_older(page):
                 self._take(room, one.stanza, archived=one)
                 last, seen = one.id, one.at
                 known.add(one.id)
             await intake.flush()
         if seen:
-            await host.remember(f"seen:{room.jid}", str(seen))
+            await progress.note(host, f"muc:{room.jid}", seen)
         room.buffer = [one for one in room.buffer if room.stanza_id(one) not in known]
         return last
 
@@ -519,8 +526,11 @@ class XmppConnector(ABC):
 
     def _reflected(self, room: Room, stanza: Element, native: str) -> None:
         """Settle the send that waits for this, or tell the host."""
-        ident = stanza.get("id", "")
         nick = names.resource(stanza.get("from", ""))
+        ident = stanza.get("id", "")
+        if names.child(stanza, "subject") is not None:
+            room.topic = names.text_of(stanza, "subject")
+            ident = ident or room.id_of_topic(nick, room.topic)
         occupant_id = room.occupant_id(stanza)
         if room.settle(ident, Reflected(native, occupant_id, nick)):
             return
@@ -674,6 +684,8 @@ class XmppConnector(ABC):
                 await self._leave(room, outgoing, reason)
             case ProfilePiece(name=name):
                 await self._rename(room, outgoing, name)
+            case TopicPiece(topic=topic) if topic == room.topic:
+                pass
             case ChatNamePiece(name=name):
                 return await self._name_room(room, key, name)
             case _:
@@ -698,14 +710,17 @@ class XmppConnector(ABC):
         for variable, value in fields:
             field = SubElement(form, "field", {"var": variable})
             SubElement(field, "value").text = value
+        # before the answer comes the room's notice of it, which is then no news to us
+        before, room.name = room.name, name
         answer = await stream.ask(iq)
         condition = names.condition(answer)
+        if condition:
+            room.name = before
         if refusals.may_retry(condition):
             raise Unavailable(f"the room {room.jid} answers {condition}")
         if condition:
             why = refusals.reason(f"Sabir in {room.jid}", condition)
             return Refused(key=key, reason=f"{why}; only owners may name a room")
-        room.name = name  # so that its own change is not news to us
         return Sent(key=key, native_id=NativeId(""))
 
     # ---- looking up

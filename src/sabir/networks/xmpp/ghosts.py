@@ -6,6 +6,7 @@
 * A nick is the speaker's name; taken ones get the network's name, then numbers.
 """
 
+import stringprep
 import unicodedata
 from collections.abc import Iterator
 from typing import Final
@@ -24,6 +25,20 @@ NICK_LENGTH_MAX: Final = 60
 NICK_TRIES_MAX: Final = 20
 _DIGEST_LENGTH: Final = 12
 _ESCAPES: Final = {letter: f"\\{ord(letter):02x}" for letter in " \"&'/:<>@\\"}
+
+
+_PROHIBITED: Final = (
+    stringprep.in_table_a1,
+    stringprep.in_table_c12,
+    stringprep.in_table_c21_c22,
+    stringprep.in_table_c3,
+    stringprep.in_table_c4,
+    stringprep.in_table_c5,
+    stringprep.in_table_c6,
+    stringprep.in_table_c7,
+    stringprep.in_table_c8,
+    stringprep.in_table_c9,
+)
 
 
 def escape(text: str) -> str:
@@ -48,20 +63,51 @@ def ghost_local(uri: str) -> str:
 
 
 def nick(name: str) -> str:
-    """Return a name as a room takes it: normalised, on one line, never empty."""
+    """Return a name as a room takes it: on one line, never empty.
+
+    Servers apply resourceprep (RFC 3920, annex B): its forbidden characters go,
+    emoji newer than Unicode 3.2 among them (Prosody 0.12 and ejabberd 23.01 refuse
+    the nick), and of a name that mixes writing directions only one stays.
+    """
     normal = unicodedata.normalize("NFKC", xml_safe(name))
-    shown = "".join(
-        " " if letter.isspace() else letter
-        for letter in normal
-        if letter.isspace() or unicodedata.category(letter)[0] != "C"
+    spaced = "".join(" " if letter.isspace() else letter for letter in normal)
+    allowed = "".join(letter for letter in spaced if not _is_forbidden(letter))
+    shown = " ".join(allowed.split())[:NICK_LENGTH_MAX].strip()
+    return _one_direction(shown) or "someone"
+
+
+def _is_forbidden(letter: str) -> bool:
+    return letter != " " and (
+        unicodedata.category(letter)[0] == "C"
+        or any(table(letter) for table in _PROHIBITED)
     )
-    return " ".join(shown.split())[:NICK_LENGTH_MAX].strip() or "someone"
+
+
+def _is_right_to_left(text: str) -> bool:
+    return any(stringprep.in_table_d1(letter) for letter in text)
+
+
+def _one_direction(text: str) -> str:
+    """Return text that keeps to RFC 3454, section 6."""
+    if not _is_right_to_left(text):
+        return text
+    kept = "".join(letter for letter in text if not stringprep.in_table_d2(letter))
+    edges = [n for n, letter in enumerate(kept) if stringprep.in_table_d1(letter)]
+    return kept[edges[0] : edges[-1] + 1]
 
 
 def nick_choices(name: str, network: str) -> Iterator[str]:
     """Yield the nicks to try, in order."""
     wanted = nick(name)
     yield wanted
-    yield f"{wanted} ({nick(network)})"
+    if _is_right_to_left(wanted):
+        # such a nick must also end in a letter of its own direction
+        for number in range(2, NICK_TRIES_MAX):
+            yield f"{wanted} {number} {wanted[-1]}"
+        return
+    ending = nick(network)
+    if _is_right_to_left(ending):
+        ending = "bridge"
+    yield f"{wanted} ({ending})"
     for number in range(2, NICK_TRIES_MAX):
-        yield f"{wanted} ({nick(network)}) {number}"
+        yield f"{wanted} ({ending}) {number}"

@@ -118,6 +118,8 @@ class Room:
     fates: dict[str, asyncio.Future[Fate]] = field(default_factory=dict)
     """What became of stanzas on the way, by `id`."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _topics: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Ids of topics we are setting, by owner and topic."""
     _ours: set[str] = field(default_factory=set)
     """Nicks of our seats, also of those that are being taken."""
     _seated: set[str] = field(default_factory=set)
@@ -347,6 +349,18 @@ class Room:
     def _news(self, change: Change) -> Change | None:
         """Return a change only when the list that came on joining is complete."""
         return change if self.listener.joined else None
+
+    def expect_topic(self, stanza: Element) -> None:
+        """Note a topic that we set: Prosody reflects it without its id."""
+        subject = stanza.find("subject")
+        if subject is not None:
+            sender = stanza.get("from", self.listener.owner)
+            self._topics[sender, subject.text or ""] = stanza.get("id", "")
+
+    def id_of_topic(self, nick: str, topic: str) -> str:
+        """Return the id under which the seat `nick` set this topic, if it did."""
+        owner = next((s.owner for s in self.seats.values() if s.nick == nick), "")
+        return self._topics.pop((owner, topic), "")
 
     def settle(self, ident: str, fate: Fate) -> bool:
         """Say what became of a stanza; False if nobody waits for it."""

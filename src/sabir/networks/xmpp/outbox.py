@@ -24,7 +24,7 @@ from sabir.networks.api import (
     Refused,
     Sent,
 )
-from sabir.networks.xmpp import ids, refusals
+from sabir.networks.xmpp import ghosts, ids, refusals
 from sabir.networks.xmpp.muc import Bounced, Fate, Reflected, Room, Seat, SeatRefused
 from sabir.networks.xmpp.render import SECOND, Rendered
 from sabir.networks.xmpp.stream import TooLarge
@@ -127,6 +127,7 @@ class RoomOutbox:
                 await self._clock.sleep(room.spacing_ms)
             fate: asyncio.Future[Fate] = asyncio.get_running_loop().create_future()
             flight.fates[ident] = room.fates[ident] = fate
+            room.expect_topic(stanza)
             try:
                 room.stream.write(stanza)
             except TooLarge as large:
@@ -167,7 +168,7 @@ class RoomOutbox:
         """Make every fate certain, take lost seats again, write again in order.
 
         Raises:
-            Unavailable: the room cannot tell now, or swallows what we write.
+            Unavailable: the room cannot tell now.
         """
         room = self._room
         open_flights = [flight for flight in rest if flight.outcome is None]
@@ -176,13 +177,11 @@ class RoomOutbox:
             if not await room.is_inside(seat):
                 seat.joined = False
         again = [flight for flight in open_flights if _must_write(flight)]
-        worn = [flight for flight in again if flight.attempts >= ATTEMPTS_MAX]
-        again = [flight for flight in again if flight not in worn]
-        if any(_bounce(flight) is None for flight in worn):
-            raise Unavailable(
-                f"the room {room.jid} neither takes nor refuses what is written: look "
-                "at its server's log"
-            )
+        for flight in [one for one in again if one.attempts >= ATTEMPTS_MAX]:
+            again.remove(flight)
+            if _bounce(flight) is None:
+                reason = f"the room {room.jid} drops this in silence: ask its owner why"
+                flight.outcome = Refused(key=flight.outgoing.key, reason=reason)
         bounces = [_bounce(flight) for flight in again]
         if any(
             bounced and bounced.condition == "policy-violation" for bounced in bounces
@@ -221,7 +220,7 @@ class RoomOutbox:
         )
 
     def _refusal(self, outgoing: Outgoing, condition: str, text: str) -> Refused:
-        who = f"{outgoing.speaker.name} in {self._room.jid}"
+        who = f"{ghosts.nick(outgoing.speaker.name)} in {self._room.jid}"
         return Refused(key=outgoing.key, reason=refusals.reason(who, condition, text))
 
 

@@ -14,7 +14,7 @@ _AGAIN: Final = frozenset(
     }
 )
 _WHY: Final = {
-    "forbidden": "may not do this: ask a moderator for voice, or an owner for the right",
+    "forbidden": "may not do this: ask a moderator for voice, an owner for more",
     "not-allowed": "is not allowed to do this: ask an owner of the room",
     "registration-required": "is not a member of the room: ask an admin to add it",
     "not-authorized": "needs a password for the room: have it removed there",

@@ -225,7 +225,9 @@ class Stream:
             "name the file of its own authority in ca_file"
         )
 
-    def _disconnected(self, _reason: object) -> None:
+    def _disconnected(self, reason: object) -> None:
+        if isinstance(reason, ssl.SSLError) and not self._session:
+            self._refused_certificate(reason)
         self.lose(Unavailable(f"{self._where()} closed the connection"))
 
     def lose(self, failure: Error) -> None:
