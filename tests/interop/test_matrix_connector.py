@@ -31,7 +31,13 @@ from sabir.content.pieces import (
 )
 from sabir.content.rich import Mention, Paragraph, Rich, Strong, Text
 from sabir.crypto.secrets import Secret
-from sabir.errors import ConfigInvalid, CredentialsRefused, PolicyRefused, Unavailable
+from sabir.errors import (
+    ConfigInvalid,
+    CredentialsRefused,
+    PolicyRefused,
+    StorageFailed,
+    Unavailable,
+)
 from sabir.networks.api import Account as NetworkAccount
 from sabir.networks.api import (
     AccountId,
@@ -333,12 +339,15 @@ async def test_a_failed_store_makes_synapse_repeat_and_nothing_doubles(
     alice = lab.people["alice"]
     async with lab.running() as connector:
         room = await lab.room(connector, alice)
-        lab.host.fail_takes = 1
-        for number in range(5):
-            await alice.send(room, f"n{number}")
+    lab.host.fail_takes = 1
+    for number in range(5):
+        await alice.send(room, f"n{number}")
+    with pytest.raises(StorageFailed):
+        await lab.appservice().run(lab.host)
+    assert lab.heard(room) == []
+    async with lab.running():
         await lab.host.until(lambda: len(lab.heard(room)) == 5)
-        assert lab.heard(room) == [f"n{number}" for number in range(5)]
-        assert lab.host.fail_takes == 0
+    assert lab.heard(room) == [f"n{number}" for number in range(5)]
 
 
 async def test_what_was_sent_while_we_were_down_comes_after_the_ping(lab: Lab) -> None:

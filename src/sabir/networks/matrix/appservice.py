@@ -60,8 +60,6 @@ from sabir.networks.matrix.signals import SignalReader
 from sabir.networks.matrix.writer import SEND_WINDOW, Writer, entry_key
 
 PING_IDLE_S: Final = 60.0
-PING_AFTER_FAILURE_S: Final = 5.0
-"""After a push that we could not store: the homeserver waits up to 512 s."""
 PING_TRIES: Final = 10
 PING_PAUSE_MS: Final = 100
 """One second in all; a wrong address in the registration is told after that."""
@@ -119,7 +117,7 @@ class AppService:
         self._taking = asyncio.Lock()
         self._invites: dict[_Invite, None] = {}
         self._wake = asyncio.Event()
-        self._has_failed = False
+        self._failure: StorageFailed | None = None
         self._typing_shown: dict[tuple[ChatId, str], tuple[bool, float]] = {}
 
     # ---- running
@@ -127,6 +125,7 @@ class AppService:
     async def run(self, host: Host) -> None:
         """Serve until cancelled (see `Connector.run`)."""
         host.report(ConnectionState.CONNECTING)
+        self._failure = None
         self._done_txn = await host.cursor(TXN_CURSOR)
         config = self._config
         try:
@@ -192,15 +191,15 @@ class AppService:
     async def _attend(self, client: Client, host: Host) -> None:
         """Accept invitations, and ping whenever it has been quiet."""
         while True:
-            idle_s = PING_AFTER_FAILURE_S if self._has_failed else PING_IDLE_S
             try:
-                async with asyncio.timeout(idle_s):
+                async with asyncio.timeout(PING_IDLE_S):
                     await self._wake.wait()
             except TimeoutError:
-                self._has_failed = False
                 await self._ping(client)
                 continue
             self._wake.clear()
+            if self._failure is not None:
+                raise self._failure
             while self._invites:
                 invite = next(iter(self._invites))
                 await self._accept(client, invite)
@@ -262,8 +261,9 @@ class AppService:
                 batch = self._sort(pushed, session)
                 try:
                     await self._store(batch, mark, session)
-                except StorageFailed:
-                    self._has_failed = True
+                except StorageFailed as failure:
+                    # The next run's ping makes the homeserver repeat it.
+                    self._failure = failure
                     self._wake.set()
                     raise
         for signal_event in pushed.ephemeral:

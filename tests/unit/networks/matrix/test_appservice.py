@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from aiohttp import web
 from sabir.content.pieces import JoinPiece, TextPiece
 from sabir.content.rich import Rich
 from sabir.crypto.secrets import Secret
-from sabir.errors import Unavailable
+from sabir.errors import StorageFailed, Unavailable
 from sabir.networks.api import (
     ChatId,
     ConnectionState,
@@ -75,6 +75,7 @@ class Lab:
     host: RecordingHost
     connector: AppService
     port: int
+    ended: Callable[[], bool]
 
     async def push(
         self,
@@ -128,12 +129,14 @@ async def running(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Lab]:
     connected = (ConnectionState.CONNECTED, "")
     await host.until(lambda: connected in host.states or task.done())
     try:
-        yield Lab(homeserver, host, connector, ports[0])
+        yield Lab(homeserver, host, connector, ports[0], task.done)
     finally:
         task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        await runner.cleanup()
+        try:
+            with suppress(asyncio.CancelledError):
+                await task
+        finally:
+            await runner.cleanup()
 
 
 @pytest.fixture
@@ -192,11 +195,17 @@ async def test_the_same_id_with_other_events_is_another_transaction(lab: Lab) ->
     assert taken(lab) == [["$1"], ["$2"]]
 
 
-async def test_a_failed_store_answers_500_and_the_repeat_is_taken(lab: Lab) -> None:
+async def test_a_failed_store_answers_500_and_ends_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lab_run = running(monkeypatch)
+    lab = await lab_run.__aenter__()
     lab.host.fail_takes = 1
     assert await lab.push({"events": [message("$1")]}) == 500
-    assert await lab.push({"events": [message("$1")]}) == 200
-    assert taken(lab) == [["$1"]]
+    assert lab.host.takes == []
+    await lab.host.until(lab.ended)
+    with pytest.raises(StorageFailed):
+        await lab_run.__aexit__(None, None, None)
 
 
 @pytest.mark.parametrize(
