@@ -96,6 +96,8 @@ class _Adapter:
         self._formats = capabilities.formatting
         self._files = capabilities.attachment >= Support.PARTIAL
         self._mentions = mentions
+        self._in_lines = 0
+        """Frames around the current block that become lines of text."""
         self.result = Adapted(Rich(()))
 
     # ---- blocks
@@ -110,21 +112,18 @@ class _Adapter:
                 return Paragraph(self.inlines(children))
             case Heading(level=level, children=children):
                 inner = self.inlines(children)
-                if self._native(Format.HEADERS):
+                if self._native(Format.HEADERS) and not self._in_lines:
                     return Heading(level, inner)
                 self._lost("FMT-5", "a heading")
                 return Paragraph(inner)
             case CodeBlock(text=text):
-                if self._native(Format.CODE_BLOCK):
+                if self._native(Format.CODE_BLOCK) and not self._in_lines:
                     return block
                 self._lost("FMT-4", "a code block")
                 return Paragraph((Text(text),))
-            case Quote(children=inner_blocks):
-                adapted = Quote(tuple(self.blocks(inner_blocks)))
-                if self._native(Format.QUOTE):
-                    return adapted
-                self._lost("FMT-5", "a quote")
-                return _as_lines(adapted)
+            case Quote(children=inner):
+                native = self._enter(Format.QUOTE, "a quote")
+                return self._leave(native, Quote(tuple(self.blocks(inner))))
             case ListBlock():
                 return self._list(block)
             case Table():
@@ -133,17 +132,29 @@ class _Adapter:
                 return block
 
     def _list(self, block: ListBlock) -> Block:
+        form = Format.OL if block.ordered else Format.UL
+        native = self._enter(form, "a list")
         items = tuple(tuple(self.blocks(item)) for item in block.items)
-        adapted = replace(block, items=items)
-        if self._native(Format.OL if block.ordered else Format.UL):
-            return adapted
-        self._lost("FMT-5", "a list")
-        return _as_lines(adapted)
+        return self._leave(native, replace(block, items=items))
+
+    def _enter(self, form: Format, what: str) -> bool:
+        """Open a frame; False if it and all inside it become lines of text."""
+        if self._native(form) and not self._in_lines:
+            return True
+        self._lost("FMT-5", what)
+        self._in_lines += 1
+        return False
+
+    def _leave(self, native: bool, block: Quote | ListBlock) -> Block:
+        if native:
+            return block
+        self._in_lines -= 1
+        return block if self._in_lines else _paragraph(lines((block,)))
 
     def _table(self, table: Table) -> Block:
         header = tuple(self.inlines(cell) for cell in table.header)
         rows = tuple(tuple(map(self.inlines, row)) for row in table.rows)
-        if self._native(Format.TABLE):
+        if self._native(Format.TABLE) and not self._in_lines:
             return Table(header, rows)
         if len(rows) > TABLE_ROWS_MAX and self._files:
             name = self._attach(table)
@@ -151,7 +162,8 @@ class _Adapter:
             return Paragraph((Text(f"(table attached: {name})"),))
         drawn = draw(table)
         width = max(map(_width, drawn.split("\n")))
-        if self._native(Format.CODE_BLOCK) and width <= TABLE_WIDTH_MAX:
+        code = self._native(Format.CODE_BLOCK) and not self._in_lines
+        if code and width <= TABLE_WIDTH_MAX:
             self._table_lost("aligned text")
             return CodeBlock(drawn)
         self._table_lost("one line for each row")
@@ -263,10 +275,6 @@ class _Adapter:
                 after=after,
             )
         )
-
-
-def _as_lines(block: Block) -> Paragraph:
-    return _paragraph(lines((block,)))
 
 
 def _paragraph(rows: Iterable[Line]) -> Paragraph:

@@ -167,14 +167,15 @@ class _Saying:
             name, words = self._reply.author_name, self._reply.excerpt
         quote = _quote_line(tidy_name(name), words)
         after = "quoted instead" if quote else "sent without it"
+        rule, why = "RPL-3", Why.FEATURE_MISSING
         if self._reply is None:
-            self._lose(
-                "RPL-2", Level.FUNCTION, Why.TARGET_NOT_THERE, "an answer", after
-            )
-        else:
-            self._lose("RPL-3", Level.FUNCTION, Why.FEATURE_MISSING, "an answer", after)
+            rule, why = "RPL-2", Why.TARGET_NOT_THERE
+        self._lose(rule, Level.FUNCTION, why, "an answer", after)
         if not quote:
             return text
+        if self._emote:  # a quote cannot stand inside of an action
+            self._emote = False
+            text = prefixed(text, f"* {tidy_name(self._context.author_name)} ")
         if self._can.formatting.get(Format.QUOTE, Support.FALLBACK) >= Support.FULL:
             return Rich((Quote((Paragraph((Text(quote),)),)), *text.blocks))
         return prefixed(text, f"> {quote}\n")

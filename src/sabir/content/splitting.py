@@ -26,6 +26,8 @@ _PARAGRAPH: Final = re.compile(r"\n\s*\n+")
 _SENTENCE: Final = re.compile(
     "[.!?\u2026][\"'\u201d\u2019\u00bb)\\]]*\\s+|[\u3002\uff01\uff1f]+\\s*|\n"
 )
+_GAP: Final = re.compile(r"\n+|\s")
+"""White space right behind a cut; more than one space may be indentation."""
 _WORD: Final = re.compile(r"\s+")
 _ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 _COUNTERS: Final = (("(9/9) ", 9), ("(99/99) ", 99))
@@ -100,7 +102,8 @@ def _first_part(blocks: Blocks, room: _Room) -> tuple[Blocks, Blocks] | None:
     at = _place(text, most, list(_spans(blocks, text)))
     kept = len(text[:at].rstrip())
     left = cut(blocks, kept)[0] if kept else ()
-    right = cut(blocks, at)[1]
+    gap = None if text[at - 1].isspace() else _GAP.match(text, at)
+    right = cut(blocks, gap.end() if gap else at)[1]
     if not left and right == blocks:
         # Something that stays whole is longer than a part: only its text is left.
         plain = Paragraph((Text(linear(blocks[:1])),))
