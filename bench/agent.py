@@ -45,7 +45,7 @@ class StreamingConnector(MemoryConnector):
             yield CHUNK
             await asyncio.sleep(0)
 
-    async def _upload(self, session: object, outgoing: Outgoing) -> str:  # type: ignore[override]
+    async def _upload(self, session: object, outgoing: Outgoing) -> str:
         if outgoing.media is None:
             return ""
         async for chunk in outgoing.media.chunks():

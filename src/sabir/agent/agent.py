@@ -260,6 +260,11 @@ class Agent:
             Unavailable: a network does not answer; nothing was linked.
         """
         infos = [await self._enter(chat) for chat in chats]
+        # A network may know the chat by another name than the person gave (an alias).
+        chats = [
+            ChatAddress(account=chat.account, chat=info.chat)
+            for chat, info in zip(chats, infos, strict=True)
+        ]
         if room is None:
             room = new_room_id(DOMAIN, self._rng)
             name = next((info.name for info in infos if info.name), "")

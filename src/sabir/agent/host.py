@@ -6,11 +6,12 @@ from typing import Protocol
 import structlog
 
 from sabir.agent.accounts import AccountRuntime
-from sabir.agent.limits import EVENTS_PER_TAKE_MAX, PAYLOAD_OCTETS_MAX
+from sabir.agent.limits import EVENTS_PER_TAKE_MAX
 from sabir.agent.portals import Portals
 from sabir.clock import Clock
 from sabir.errors import LocalError
 from sabir.networks.api import (
+    PAYLOAD_OCTETS_MAX,
     ChatId,
     ConnectionState,
     IdempotencyKey,

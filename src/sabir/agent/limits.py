@@ -21,8 +21,6 @@ TYPING_INTERVAL_MS: Final = 5_000
 """At most one typing signal per person and chat in this time (TYP-1)."""
 NAME_CHARS_MAX: Final = 255
 """A display name; longer ones are cut."""
-PAYLOAD_OCTETS_MAX: Final = 1024 * 1024
-"""One native event as stored; Matrix events have 64 KiB, stanzas 512 KiB."""
 EVENTS_PER_TAKE_MAX: Final = 1_000
 """Native events in one transaction of the inbox."""
 PRUNE_AFTER_MS: Final = 30 * 24 * 3_600_000

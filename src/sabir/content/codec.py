@@ -63,7 +63,7 @@ def encode(content: Content) -> bytes:
             content.topic_id,
             None if content.expires is None else _expiry_value(content.expires),
             content.in_reply_to,
-            dict(content.extensions),
+            content.extensions,
             _part_value(content.body),
         )
     )

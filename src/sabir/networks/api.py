@@ -16,7 +16,7 @@ Rules every connector keeps (the contract kit in `sabir.testing` checks them):
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NewType, Protocol, runtime_checkable
+from typing import Final, NewType, Protocol, runtime_checkable
 
 from sabir.clock import Clock, Instant
 from sabir.content.capabilities import Capabilities
@@ -37,6 +37,10 @@ NativeId = NewType("NativeId", str)
 IdempotencyKey = NewType("IdempotencyKey", str)
 """32 characters `a-z2-7`: the same for every attempt of the same piece."""
 Rng = Callable[[int], bytes]
+
+PAYLOAD_OCTETS_MAX: Final = 1024 * 1024
+"""One native event as stored; Matrix events have 64 KiB, stanzas 512 KiB. A larger
+one is cut, so that `decode` refuses it and people see that something was there."""
 
 
 # ---- what comes in
@@ -110,6 +114,8 @@ class Retracted:
 
     target: NativeId
     by_moderator: bool = False
+    """The network itself vouches that the sender may do this to anybody's message
+    (a moderator, or a server that checks). Without it only the author's counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

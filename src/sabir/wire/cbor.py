@@ -10,13 +10,21 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isnan
-from typing import Final, Union
+from typing import Any, Final, Union
 
 from sabir.wire.errors import Malformed
 
 Key = int | str | bytes
 Value = Union[
-    int, str, bytes, bool, float, None, tuple["Value", ...], Mapping[Key, "Value"], "Tag"
+    int,
+    str,
+    bytes,
+    bool,
+    float,
+    None,
+    tuple["Value", ...],
+    Mapping[Key, "Value"],
+    "Tag",
 ]
 
 UINT_MAX: Final = (1 << 64) - 1
@@ -25,6 +33,7 @@ INT_MIN: Final = -(1 << 64)
 _HALF_NAN: Final = b"\xf9\x7e\x00"
 _FALSE, _TRUE, _NULL = 0xF4, 0xF5, 0xF6
 _HALF, _SINGLE, _DOUBLE = 0xF9, 0xFA, 0xFB
+_FLOAT_FORMS: Final = {2: ">e", 4: ">f", 8: ">d"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +57,8 @@ class Limits:
 # ---- encoding
 
 
-def encode(value: Value) -> bytes:
-    """Encode a value deterministically.
+def encode(value: object) -> bytes:
+    """Encode a `Value` deterministically.
 
     Raises:
         ValueError: an integer beyond 64 bits, a lone surrogate, or a type that
@@ -78,7 +87,7 @@ def _head(major: int, number: int, out: bytearray) -> None:
         raise ValueError("an integer beyond 64 bits")
 
 
-def _encode(value: Value, out: bytearray) -> None:
+def _encode(value: object, out: bytearray) -> None:
     if isinstance(value, bytes):
         _head(0x40, len(value), out)
         out += value
@@ -108,10 +117,10 @@ def _encode(value: Value, out: bytearray) -> None:
         _encode(value.value, out)
     else:
         msg = f"{type(value).__name__} has no CBOR form"
-        raise ValueError(msg)  # noqa: TRY004  documented; callers catch one type
+        raise ValueError(msg)
 
 
-def _encode_map(value: Mapping[Key, Value], out: bytearray) -> None:
+def _encode_map(value: Mapping[Any, object], out: bytearray) -> None:
     _head(0xA0, len(value), out)
     pairs = [(encode(key), item) for key, item in value.items()]
     pairs.sort(key=lambda pair: pair[0])
@@ -137,7 +146,7 @@ def _encode_float(value: float) -> bytes:
 # ---- decoding
 
 
-def decode(data: bytes, *, limits: Limits = Limits()) -> Value:  # noqa: B008  frozen
+def decode(data: bytes, *, limits: Limits = Limits()) -> Value:
     """Decode exactly one value.
 
     Raises:
@@ -254,7 +263,8 @@ class _Reader:
         if initial not in {_HALF, _SINGLE, _DOUBLE}:
             raise Malformed("WIRE-008", f"at {start}")
         octets = self._octets(1 << (low - 24))
-        value: float = struct.unpack({2: ">e", 4: ">f", 8: ">d"}[len(octets)], octets)[0]
+        value: float
+        (value,) = struct.unpack(_FLOAT_FORMS[len(octets)], octets)
         if _encode_float(value) != self.data[start : self.at]:
             raise Malformed("WIRE-003", f"at {start}")
         return value

@@ -55,7 +55,14 @@ async def test_refusals_carry_code_text_and_exit(tmp_path: Path) -> None:
         assert status == 422
         assert refusal["code"] == "policy_refused"  # type: ignore[index]
         assert refusal["exit"] == 4  # type: ignore[index]
-        for body in ([], None, {"chats": [{}]}, {"chats": 5}, {"portal": "x"}):
+        bodies: tuple[object, ...] = (
+            [],
+            None,
+            {"chats": [{}]},
+            {"chats": 5},
+            {"portal": "x"},
+        )
+        for body in bodies:
             path = "/unlink" if body == {"portal": "x"} else "/link"
             status, refusal = await _ask(door, "POST", path, body)
             assert status == 422, body

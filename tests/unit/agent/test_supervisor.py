@@ -1,6 +1,7 @@
 """Whatever ends a worker, it alone is started again."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -34,7 +35,7 @@ async def test_a_failed_worker_is_started_again_with_growing_waits() -> None:
         )
         await clock.advance(600_000)
         task.cancel()
-    waits = [b - a for a, b in zip(lives, lives[1:], strict=False)]
+    waits = [b - a for a, b in itertools.pairwise(lives)]
     assert waits[:3] == sorted(waits[:3])
     assert waits[0] > 0
     assert len(lives) > 4

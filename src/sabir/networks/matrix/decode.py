@@ -299,7 +299,8 @@ def _redaction(envelope: Envelope) -> Meaning | None:
     target = event["content"].get("redacts") or event.get("redacts")
     if not isinstance(target, str) or not target:
         raise PeerMisbehaved("MATRIX-004", "a redaction without a target")
-    return Retracted(target=NativeId(target)), ()
+    # The homeserver lets only authors and people of enough power redact.
+    return Retracted(target=NativeId(target), by_moderator=True), ()
 
 
 # ---- people and rooms

@@ -336,9 +336,9 @@ def test_a_reaction_without_its_parts_is_misbehaviour(relation: dict[str, Any]) 
 
 def test_the_content_of_a_redaction_comes_before_its_top_level() -> None:
     both = action({"redacts": "$a"}, "m.room.redaction", redacts="$b")
-    assert both == Retracted(target=NativeId("$a"))
+    assert both == Retracted(target=NativeId("$a"), by_moderator=True)
     old = action({}, "m.room.redaction", redacts="$b")
-    assert old == Retracted(target=NativeId("$b"))
+    assert old == Retracted(target=NativeId("$b"), by_moderator=True)
     with pytest.raises(PeerMisbehaved, match="MATRIX-004"):
         action({}, "m.room.redaction")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ def _open(path: Path) -> Database:
     return opened
 
 
-def _insert(name: str, value: str) -> object:
+def _insert(name: str, value: str) -> Callable[[sqlite3.Connection], None]:
     def change(db: sqlite3.Connection) -> None:
         db.execute("INSERT INTO facts VALUES ('a', ?, ?)", (name, value))
 
@@ -31,7 +32,7 @@ def _count(db: sqlite3.Connection) -> int:
 async def test_what_is_written_is_there_after_reopening(tmp_path: Path) -> None:
     path = tmp_path / "sabir.db"
     first = _open(path)
-    await first.write(_insert("n", "v"))  # type: ignore[arg-type]
+    await first.write(_insert("n", "v"))
     first.close()
     second = _open(path)
     assert second.read(_count) == 1
@@ -57,9 +58,9 @@ async def test_a_failing_change_harms_no_other_of_its_group(tmp_path: Path) -> N
         raise PolicyRefused("no")
 
     results = await asyncio.gather(
-        db.write(_insert("one", "1")),  # type: ignore[arg-type]
+        db.write(_insert("one", "1")),
         db.write(refused),
-        db.write(_insert("two", "2")),  # type: ignore[arg-type]
+        db.write(_insert("two", "2")),
         return_exceptions=True,
     )
     assert isinstance(results[1], PolicyRefused)
@@ -71,10 +72,10 @@ async def test_a_failing_change_harms_no_other_of_its_group(tmp_path: Path) -> N
 
 
 async def test_many_changes_share_commits(tmp_path: Path) -> None:
-    commits = []
+    commits: list[str] = []
     db = Database(tmp_path / "sabir.db", reach=commits.append)
     db.open()
-    writes = [db.write(_insert(str(n), "")) for n in range(200)]  # type: ignore[arg-type]
+    writes = [db.write(_insert(str(n), "")) for n in range(200)]
     await asyncio.gather(*writes)
     assert db.read(_count) == 200
     assert commits.count("storage.before-commit") < 100
@@ -84,7 +85,7 @@ async def test_many_changes_share_commits(tmp_path: Path) -> None:
 async def test_a_cancelled_waiter_loses_nothing(tmp_path: Path) -> None:
     db = _open(tmp_path / "sabir.db")
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(db.write(_insert("n", "v")))  # type: ignore[arg-type]
+        task = group.create_task(db.write(_insert("n", "v")))
         await asyncio.sleep(0)
         task.cancel()
     db.close()
@@ -98,14 +99,14 @@ async def test_a_closed_database_says_so(tmp_path: Path) -> None:
     db.close()
     db.close()
     with pytest.raises(StorageFailed, match="is closed"):
-        await db.write(_insert("n", "v"))  # type: ignore[arg-type]
+        await db.write(_insert("n", "v"))
     with pytest.raises(StorageFailed, match="is closed"):
         db.read(_count)
 
 
 async def test_a_full_disk_is_named_and_survived(tmp_path: Path) -> None:
     db = _open(tmp_path / "sabir.db")
-    await db.write(_insert("kept", "v"))  # type: ignore[arg-type]
+    await db.write(_insert("kept", "v"))
 
     def shrink(connection: sqlite3.Connection) -> None:
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
@@ -116,9 +117,9 @@ async def test_a_full_disk_is_named_and_survived(tmp_path: Path) -> None:
 
     await db.write(shrink)
     with pytest.raises(StorageFailed, match=r"full.*free some space"):
-        await db.write(_insert("big", "x" * 200_000))  # type: ignore[arg-type]
+        await db.write(_insert("big", "x" * 200_000))
     await db.write(grow)
-    await db.write(_insert("big", "x" * 200_000))  # type: ignore[arg-type]
+    await db.write(_insert("big", "x" * 200_000))
     assert db.read(_count) == 2
     db.close()
 
@@ -135,14 +136,17 @@ async def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "sabir.db"
     db = _open(path)
     for number in range(50):
-        await db.write(_insert(str(number), "x" * 2000))  # type: ignore[arg-type]
+        await db.write(_insert(str(number), "x" * 2000))
     db.close()
     octets = bytearray(path.read_bytes())
     octets[4096:] = b"\xff" * (len(octets) - 4096)
     path.write_bytes(octets)
+
+    def use() -> None:
+        _open(path).read(_count)
+
     with pytest.raises(StorageFailed, match="damaged"):
-        damaged = _open(path)
-        damaged.read(_count)
+        use()
 
 
 async def test_a_lock_held_elsewhere_is_named(
@@ -154,10 +158,10 @@ async def test_a_lock_held_elsewhere_is_named(
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StorageFailed, match="another process holds the write lock"):
-        await db.write(_insert("n", "v"))  # type: ignore[arg-type]
+        await db.write(_insert("n", "v"))
     other.execute("ROLLBACK")
     other.close()
-    await db.write(_insert("n", "v"))  # type: ignore[arg-type]
+    await db.write(_insert("n", "v"))
     assert db.read(_count) == 1
     db.close()
 
@@ -196,9 +200,9 @@ async def test_a_crash_before_commit_leaves_nothing(tmp_path: Path) -> None:
     db = Database(path, reach=die)
     db.open()
     with pytest.raises(Died):
-        await db.write(_insert("n", "v"))  # type: ignore[arg-type]
+        await db.write(_insert("n", "v"))
     with pytest.raises(Died):
-        await db.write(_insert("n", "v"))  # type: ignore[arg-type]
+        await db.write(_insert("n", "v"))
     db.close()
     again = _open(path)
     assert again.read(_count) == 0

@@ -1,0 +1,196 @@
+"""`application/mimi-content`, octet for octet."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from sabir.content import codec
+from sabir.content.limits import CONTAINER_OCTETS_MAX
+from sabir.content.model import (
+    Content,
+    Expiry,
+    ExternalPart,
+    MessageId,
+    MultiPart,
+    NullPart,
+    Part,
+    PartSemantics,
+    SinglePart,
+)
+from sabir.wire import cbor
+from sabir.wire.cbor import Tag
+from sabir.wire.errors import Malformed
+from tests.unit.content.contents import contents
+
+VECTORS = Path(__file__).parents[2] / "vectors" / "mimi-content"
+NOT_A_CONTAINER = {"implied-original.cbor"}
+"""What a hub adds to a message, not a message."""
+
+SALT = bytes(16)
+TEXT = SinglePart(content_type="text/plain", content=b"x")
+PLAIN = Content(salt=SALT, body=TEXT)
+FILE = ExternalPart(content_type="x/y", url="https://example.org")
+
+
+def test_the_official_vectors_decode_and_encode_to_the_same_octets() -> None:
+    files = {file.name for file in VECTORS.glob("*.cbor")} - NOT_A_CONTAINER
+    for name in files:
+        raw = (VECTORS / name).read_bytes()
+        assert codec.encode(codec.decode(raw)) == raw, name
+    assert len(files) == 14
+
+
+@given(content=contents)
+def test_a_content_survives(content: Content) -> None:
+    assert codec.decode(codec.encode(content)) == content
+
+
+def _nested(levels: int) -> Part:
+    part: Part = TEXT
+    for _ in range(levels - 1):
+        part = MultiPart(semantics=PartSemantics.PROCESS_ALL, parts=(part, TEXT))
+    return part
+
+
+def _many(count: int) -> MultiPart:
+    return MultiPart(
+        semantics=PartSemantics.PROCESS_ALL, parts=(NullPart(),) * (count - 1)
+    )
+
+
+GOOD = {
+    "four levels": replace(PLAIN, body=_nested(4)),
+    "1024 parts": replace(PLAIN, body=_many(1024)),
+    "topic of 4096": replace(PLAIN, topic_id=bytes(4096)),
+    "unknown disposition": replace(PLAIN, body=replace(TEXT, disposition=200)),
+    "deep extension": replace(PLAIN, extensions={"a": {1: {2: ()}}}),
+    "subject": replace(PLAIN, extensions={5: "s"}),
+}
+
+BAD: list[tuple[str, Content]] = [
+    (
+        "CONTENT-001",
+        replace(PLAIN, body=replace(TEXT, content=bytes(CONTAINER_OCTETS_MAX))),
+    ),
+    ("CONTENT-003", replace(PLAIN, salt=bytes(15))),
+    ("CONTENT-004", replace(PLAIN, replaces=MessageId(bytes(32)))),
+    ("CONTENT-004", replace(PLAIN, in_reply_to=MessageId(b"\x01" * 31))),
+    ("CONTENT-005", replace(PLAIN, topic_id=bytes(4097))),
+    ("CONTENT-006", replace(PLAIN, expires=Expiry(relative=True, time_s=2**32))),
+    ("CONTENT-007", replace(PLAIN, extensions={"": 1})),
+    ("CONTENT-007", replace(PLAIN, extensions={"x" * 256: 1})),
+    ("CONTENT-007", replace(PLAIN, extensions={2**53: 1})),
+    ("CONTENT-008", replace(PLAIN, body=replace(TEXT, disposition=256))),
+    ("CONTENT-009", replace(PLAIN, body=_many(1025))),
+    ("CONTENT-010", replace(PLAIN, body=_nested(5))),
+    (
+        "CONTENT-012",
+        replace(
+            PLAIN, body=MultiPart(semantics=PartSemantics.CHOOSE_ONE, parts=(TEXT,))
+        ),
+    ),
+    ("CONTENT-013", replace(PLAIN, extensions={1: b"not text"})),
+    ("CONTENT-013", replace(PLAIN, extensions={5: ""})),
+    ("CONTENT-014", replace(PLAIN, body=replace(FILE, key=b"k"))),
+    ("CONTENT-014", replace(PLAIN, body=replace(FILE, size=2**64))),
+    ("CONTENT-015", replace(PLAIN, body=replace(FILE, url="HTTP://example.org"))),
+    ("CONTENT-016", replace(PLAIN, extensions={"a": {1: {2: (Tag(9, 1),)}}})),
+]
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_what_is_just_allowed(name: str) -> None:
+    assert codec.decode(codec.encode(GOOD[name])) == GOOD[name]
+
+
+@pytest.mark.parametrize(("rule", "content"), BAD)
+def test_we_never_send_what_others_must_refuse(rule: str, content: Content) -> None:
+    with pytest.raises((Malformed, ValueError)) as caught:
+        codec.encode(content)
+    if isinstance(caught.value, Malformed):
+        assert caught.value.rule == rule
+    else:
+        assert rule == "CONTENT-014"  # 2**64 has no CBOR form at all
+
+
+def _container(**changes: Any) -> tuple[Any, ...]:
+    fields: dict[str, Any] = {
+        "salt": SALT,
+        "replaces": None,
+        "topic": b"",
+        "expires": None,
+        "reply": None,
+        "extensions": {},
+        "body": (1, "", 1, "text/plain", b"x"),
+    }
+    return tuple({**fields, **changes}.values())
+
+
+@pytest.mark.parametrize(
+    ("rule", "value"),
+    [
+        ("CONTENT-002", "text"),
+        ("CONTENT-002", _container()[:6]),
+        ("CONTENT-002", _container(salt="text")),
+        ("CONTENT-004", _container(replaces=b"")),
+        ("CONTENT-006", _container(expires=(1, 2))),
+        ("CONTENT-002", _container(expires=(True, -1))),
+        ("CONTENT-007", _container(extensions=())),
+        ("CONTENT-007", _container(extensions={b"octets": 1})),
+        ("CONTENT-008", _container(body=5)),
+        ("CONTENT-008", _container(body=(1, ""))),
+        ("CONTENT-008", _container(body=(1, "", 0, 0))),
+        ("CONTENT-008", _container(body=(1, "", 4))),
+        ("CONTENT-002", _container(body=(True, "", 0))),
+        ("CONTENT-002", _container(body=(1, b"", 0))),
+        ("CONTENT-002", _container(body=(256, "", 0))),
+        ("CONTENT-011", _container(body=(1, "", 3, 3, ((1, "", 0), (1, "", 0))))),
+        ("CONTENT-012", _container(body=(1, "", 3, 0, ((1, "", 0),)))),
+        ("CONTENT-012", _container(body=(1, "", 3, 0, 7))),
+        (
+            "CONTENT-010",
+            _container(
+                body=(
+                    1,
+                    "",
+                    3,
+                    0,
+                    (
+                        (1, "", 0),
+                        (
+                            1,
+                            "",
+                            3,
+                            0,
+                            (
+                                (1, "", 0),
+                                (
+                                    1,
+                                    "",
+                                    3,
+                                    0,
+                                    (
+                                        (1, "", 0),
+                                        (1, "", 3, 0, ((1, "", 0), (1, "", 0))),
+                                    ),
+                                ),
+                            ),
+                        ),
+                    ),
+                ),
+            ),
+        ),
+    ],
+)
+def test_refusals_name_their_rule(rule: str, value: Any) -> None:
+    with pytest.raises(Malformed) as caught:
+        codec.decode(cbor.encode(value))
+    assert caught.value.rule == rule
+
+
+def test_a_giant_is_refused_unread() -> None:
+    with pytest.raises(Malformed, match="CONTENT-001"):
+        codec.decode(b"\xff" * (CONTAINER_OCTETS_MAX + 1))

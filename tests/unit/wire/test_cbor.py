@@ -1,0 +1,145 @@
+"""Deterministic CBOR: one encoding per value, and no other is accepted."""
+
+import math
+from typing import Any
+
+import cbor2
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from sabir.wire.cbor import Limits, Tag, decode, encode
+from sabir.wire.errors import Malformed
+from tests.unit.wire.values import values
+
+
+@given(value=values)
+def test_a_value_survives(value: Any) -> None:
+    assert decode(encode(value)) == value
+
+
+@given(octets=st.binary(max_size=24))
+@example(b"\xf9\x7e\x00")
+@example(b"\xfb\x7f\xf8\x00\x00\x00\x00\x00\x00")
+@example(b"\xa2\x01\x02\x00\x02")
+def test_what_is_accepted_has_no_other_form(octets: bytes) -> None:
+    try:
+        value = decode(octets)
+    except Malformed:
+        return
+    assert encode(value) == octets
+
+
+@given(value=values)
+def test_another_implementation_reads_the_same(value: Any) -> None:
+    def plain(value: Any) -> Any:
+        match value:
+            case tuple():
+                return [plain(each) for each in value]
+            case dict():
+                return {key: plain(each) for key, each in value.items()}
+            case Tag(number=number, value=inner):
+                return (number, plain(inner))
+            case _:
+                return value
+
+    def foreign(value: Any) -> Any:
+        match value:
+            case list():
+                return [foreign(each) for each in value]
+            case cbor2.CBORTag():
+                return (value.tag, foreign(value.value))
+            case dict():
+                return {key: foreign(each) for key, each in value.items()}
+            case _:
+                return value
+
+    octets = encode(value)
+    # Tags with a meaning of their own are turned into objects by the other side.
+    if not _has_tag(value):
+        assert foreign(cbor2.loads(octets)) == plain(value)
+
+
+def _has_tag(value: Any) -> bool:
+    match value:
+        case Tag():
+            return True
+        case tuple():
+            return any(map(_has_tag, value))
+        case dict():
+            return any(map(_has_tag, value.values()))
+        case _:
+            return False
+
+
+def test_keys_are_in_bytewise_order_of_their_encodings() -> None:
+    octets = encode({"bb": 5, "a": 4, -1: 3, 256: 2, 24: 1})
+    assert octets.hex() == "a518180119010002200361610462626205"
+
+
+@pytest.mark.parametrize(
+    ("value", "octets"),
+    [
+        (23, "17"),
+        (24, "1818"),
+        (255, "18ff"),
+        (256, "190100"),
+        (65536, "1a00010000"),
+        (1 << 32, "1b0000000100000000"),
+        (-1, "20"),
+        (-(1 << 64), "3bffffffffffffffff"),
+        (1.5, "f93e00"),
+        (100000.0, "fa47c35000"),
+        (1.1, "fb3ff199999999999a"),
+        (math.inf, "f97c00"),
+        (math.nan, "f97e00"),
+        (65504.0, "f97bff"),
+        (1e300, "fb7e37e43c8800759c"),
+        ([1, 2], "820102"),
+    ],
+)
+def test_the_shortest_form_is_written(value: Any, octets: str) -> None:
+    assert encode(value).hex() == octets
+
+
+@pytest.mark.parametrize(
+    ("octets", "rule"),
+    [
+        ("", "WIRE-001"),
+        ("18", "WIRE-001"),
+        ("4201", "WIRE-001"),
+        ("9affffffff", "WIRE-001"),
+        ("baffffffff", "WIRE-001"),
+        ("0000", "WIRE-002"),
+        ("1817", "WIRE-003"),
+        ("190018", "WIRE-003"),
+        ("1a0000ffff", "WIRE-003"),
+        ("1b00000000ffffffff", "WIRE-003"),
+        ("fa3fc00000", "WIRE-003"),
+        ("fb7ff8000000000000", "WIRE-003"),
+        ("1c", "WIRE-004"),
+        ("5f", "WIRE-004"),
+        ("61ff", "WIRE-005"),
+        ("63eda080", "WIRE-005"),
+        ("a2616101616001", "WIRE-006"),
+        ("a201020103", "WIRE-007"),
+        ("f7", "WIRE-008"),
+        ("f8ff", "WIRE-008"),
+        ("f0", "WIRE-008"),
+        ("c24101", "WIRE-009"),
+        ("818181818100", "WIRE-010"),
+        ("86000000000000", "WIRE-011"),
+        ("a1f401", "WIRE-012"),
+        ("a1810101", "WIRE-012"),
+    ],
+)
+def test_refusals_name_their_rule(octets: str, rule: str) -> None:
+    with pytest.raises(Malformed) as caught:
+        decode(bytes.fromhex(octets), limits=Limits(depth_max=4, items_max=6))
+    assert caught.value.rule == rule
+
+
+@pytest.mark.parametrize("value", [1 << 64, -(1 << 64) - 1, "\ud800", object(), {1}])
+def test_what_has_no_form_is_our_bug(value: Any) -> None:
+    with pytest.raises(ValueError):
+        encode(value)
