@@ -239,7 +239,11 @@ secret_file = "component_secret"
         return client
 
     async def link(
-        self, founder: MatrixClient, guests: Sequence[MatrixClient], host: XmppClient
+        self,
+        founder: MatrixClient,
+        guests: Sequence[MatrixClient],
+        host: XmppClient,
+        nick: str = "host",
     ) -> None:
         """Make a room on each side, put people in, and link the two."""
         bot = f"@{PREFIX}bot:{self.synapse.server_name}"
@@ -248,11 +252,13 @@ secret_file = "component_secret"
         )
         for guest in guests:
             await guest.join(self.matrix_room)
-        await host.join(self.xmpp_room, "host")
+        await host.join(self.xmpp_room, nick)
         async with asyncio.timeout(START_TIMEOUT_S):
             while bot not in await founder.members(self.matrix_room):
                 await asyncio.sleep(0.05)
-        # So that the bot may name the room and mirror its topic.
+        # So that the bot and the listener may name the room and mirror its topic.
+        listener = f"{COMPONENT}@{self._component.jid}"
+        await host.set_affiliation(self.xmpp_room, listener, "owner")
         levels = await founder.state(self.matrix_room, "m.room.power_levels")
         levels.setdefault("users", {})[bot] = 50
         await founder.set_state(self.matrix_room, "m.room.power_levels", levels)

@@ -261,6 +261,10 @@ class XmppClient:
         """Put somebody out of a room for good, as its admin."""
         await self._administer(room, {"jid": jid, "affiliation": "outcast"}, reason)
 
+    async def set_affiliation(self, room: str, jid: str, affiliation: str) -> None:
+        """Make somebody owner, admin, member or none of a room, as its owner."""
+        await self._administer(room, {"jid": jid, "affiliation": affiliation}, "")
+
     # ---------------------------------------------------------------------- messages
 
     def post(self, to: str, *payloads: Element, message_id: str | None = None) -> str:
