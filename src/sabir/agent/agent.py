@@ -224,7 +224,11 @@ class Agent:
             rng=self._rng,
         )
         preparer = Preparer(
-            portal, storage=self._storage, spool=self._spool, clock=self._clock
+            portal,
+            account.network,
+            storage=self._storage,
+            spool=self._spool,
+            clock=self._clock,
         )
         delivery = Delivery(
             portal,

@@ -13,6 +13,7 @@ import structlog
 
 from sabir.agent.attachments import Attachments
 from sabir.agent.limits import INGEST_BATCH_MAX, NAME_CHARS_MAX
+from sabir.agent.mentions import PortalMentions
 from sabir.agent.naming import author_uri, submission_key
 from sabir.agent.portals import Portal
 from sabir.agent.rooms import RoomPort
@@ -38,13 +39,16 @@ from sabir.content.meaning import (
 )
 from sabir.content.model import SALT_OCTETS, MessageId
 from sabir.content.origin import Origin, portal_tag
+from sabir.content.rich import Rich
 from sabir.errors import PeerMisbehaved
 from sabir.networks.api import (
     ChatId,
     Connector,
+    Corrected,
     Incoming,
     NativeEvent,
     NativeId,
+    Posted,
     ReactionAdded,
     ReactionsReplaced,
     Rng,
@@ -90,6 +94,7 @@ class Ingest:
         self._owner_uri = owner_uri
         self._clock = clock
         self._rng = rng
+        self._mentions = PortalMentions(portal, network, storage)
         self._batch: list[NewEntry] = []
         self._known: dict[str, KnownEntry] = {}
 
@@ -166,7 +171,7 @@ class Ingest:
     # ---- one event
 
     async def _take_in(self, decoded: _Decoded) -> None:
-        incoming = decoded.incoming
+        incoming = await self._with_mentions(decoded.incoming)
         author = author_uri(self._network, incoming.sender.id)
         facts = Facts(
             author=author,
@@ -186,6 +191,18 @@ class Ingest:
             await self._dismiss(decoded.record, understood)
         for number, meaning in enumerate(understood.meanings):
             self._append(decoded.record, incoming, meaning, understood.lost, number)
+
+    async def _with_mentions(self, incoming: Incoming) -> Incoming:
+        """Let mentions name people as the room knows them."""
+        match incoming.action:
+            case Posted(text=Rich() as text) | Corrected(text=Rich() as text):
+                named = await self._mentions.to_room(text)
+                if named is not text:
+                    action = replace(incoming.action, text=named)
+                    return replace(incoming, action=action)
+            case _:
+                pass
+        return incoming
 
     async def _reactions(
         self, incoming: Incoming, author: str

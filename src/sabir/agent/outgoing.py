@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
+from sabir.agent.mentions import PortalMentions
 from sabir.agent.naming import delivery_key
 from sabir.agent.portals import Portal
 from sabir.agent.spool import OctetsFile, Spool
@@ -23,6 +24,7 @@ from sabir.content.model import MessageId
 from sabir.content.pieces import ChatAvatarPiece, MediaPiece, NativeRef, Piece
 from sabir.content.plain import to_plain
 from sabir.content.reading import read
+from sabir.content.rich import Rich
 from sabir.networks.api import ChatId, MediaReader, Outgoing, Speaker
 from sabir.storage.ports import Refs, Timeline
 from sabir.storage.records import EntryRecord, RefRecord
@@ -68,8 +70,15 @@ class Preparer:
     """Prepares entries of one portal."""
 
     def __init__(
-        self, portal: Portal, *, storage: OutgoingStorage, spool: Spool, clock: Clock
+        self,
+        portal: Portal,
+        network: str,
+        *,
+        storage: OutgoingStorage,
+        spool: Spool,
+        clock: Clock,
     ) -> None:
+        self._mentions = PortalMentions(portal, network, storage)
         self._portal = portal
         self._storage = storage
         self._spool = spool
@@ -124,6 +133,7 @@ class Preparer:
             relay=not capabilities.ghosts,
             now=self._clock.now(),
             sent_at=entry.sent_at,
+            mentions=await self._mentioned(meaning),
         )
         ids = references(meaning)
         if not ids:
@@ -164,6 +174,13 @@ class Preparer:
                 return replace(plain, target=_first(parts), target_parts=parts)
             case _:
                 raise AssertionError(type(meaning))
+
+    async def _mentioned(self, meaning: Meaning) -> Mapping[str, str]:
+        match meaning:
+            case Said(text=Rich() as text) | Edited(text=Rich() as text):
+                return await self._mentions.to_native(text)
+            case _:
+                return {}
 
     async def _previous(
         self, known: "_Known", target: MessageId, entry: EntryRecord

@@ -186,6 +186,19 @@ class Refs(Protocol):
         """Map entries to their native messages in a portal's chat, by part."""
         ...
 
+    async def author_of_native(self, portal: PortalId, native: str) -> str | None:
+        """Return whose ghost a native person of a portal's chat is.
+
+        The external URI of the author whose messages that native person sent there.
+        """
+        ...
+
+    async def native_of_author(
+        self, portal: PortalId, room: RoomId, author: str
+    ) -> str | None:
+        """Return under which native id an author speaks in a portal's chat."""
+        ...
+
 
 class Deliveries(Protocol):
     """What leaves on a portal."""

@@ -97,6 +97,7 @@ CREATE TABLE native_refs (                  -- an entry as a portal's chat knows
     PRIMARY KEY (portal, native_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX native_refs_entry ON native_refs (entry, portal, part, alias);
+CREATE INDEX native_refs_author ON native_refs (portal, author);
 
 CREATE TABLE deliveries (                   -- one row per piece that left (or could not)
     portal      INTEGER NOT NULL,

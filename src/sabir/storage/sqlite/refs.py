@@ -2,10 +2,21 @@
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from sabir.content.model import MessageId
-from sabir.storage.records import PortalId, RefRecord
+from sabir.storage.records import PortalId, RefRecord, RoomId
 from sabir.storage.sqlite.part import Part
+
+_AUTHOR_OF_NATIVE: Final = """
+SELECT t.author FROM native_refs r JOIN timeline t ON t.entry = r.entry
+WHERE r.portal = ? AND r.author = ? LIMIT 1
+"""
+_NATIVE_OF_AUTHOR: Final = """
+SELECT r.author FROM timeline t
+JOIN native_refs r ON r.entry = t.entry AND r.portal = ? AND r.author <> ''
+WHERE t.room = ? AND t.author = ? LIMIT 1
+"""
 
 
 class SqliteRefs(Part):
@@ -49,6 +60,22 @@ class SqliteRefs(Part):
             return found
 
         return self._database.read(question)
+
+    async def author_of_native(self, portal: PortalId, native: str) -> str | None:
+        """See `Refs.author_of_native`."""
+        row = self._database.read(
+            lambda db: db.execute(_AUTHOR_OF_NATIVE, (portal, native)).fetchone()
+        )
+        return None if row is None else str(row[0])
+
+    async def native_of_author(
+        self, portal: PortalId, room: RoomId, author: str
+    ) -> str | None:
+        """See `Refs.native_of_author`."""
+        row = self._database.read(
+            lambda db: db.execute(_NATIVE_OF_AUTHOR, (portal, room, author)).fetchone()
+        )
+        return None if row is None else str(row[0])
 
 
 def _by_part(
