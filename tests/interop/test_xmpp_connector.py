@@ -451,6 +451,62 @@ async def test_a_lookup_finds_what_arrived_and_only_that(server: Server) -> None
         assert isinstance(await again.connector.lookup(here, attempted_at=old), InDoubt)
 
 
+async def cut_off(
+    connector: ComponentConnector, room: str, last: Outgoing, cut: int
+) -> None:
+    """Break the connection a moment after the last message was written."""
+    state = connector._rooms[room]
+    for _ in range(1_000):
+        if last.key in state.fates:
+            break
+        await asyncio.sleep(0)
+    await asyncio.sleep(cut * 0.004)
+    assert connector._stream is not None
+    connector._stream._xmpp.transport.abort()
+
+
+async def test_a_cut_between_writing_and_accepting_leaves_one_copy_of_each(
+    server: Server,
+) -> None:
+    login = await place(server)
+    async with XmppClient(await server.add_user(unique("alice"))) as alice:
+        room = f"{unique('room')}@{server.muc}"
+        await alice.join(room, "Alice")
+        host = new_host(room)
+        wanted: list[str] = []
+        decided: list[str] = []
+        connector = component(login)
+        for cut in range(5):
+            batch: list[Outgoing] = []
+            run = asyncio.create_task(connector.run(host))
+            bridge = Bridge(connector, host)
+            host.states.clear()
+            await host.until(lambda: (ConnectionState.CONNECTED, "") in host.states)
+            await bridge.say(room, f"warm {cut}")
+            batch = [bridge.outgoing(room, f"cut {cut} {n}") for n in range(30)]
+            wanted += [f"cut {cut} {n}" for n in range(30)]
+            answered: list[Outcome] = []
+            cutting = asyncio.create_task(cut_off(connector, room, batch[-1], cut))
+            with suppress(Unavailable):
+                async for outcome in connector.send(batch):
+                    answered.append(outcome)
+            await cutting
+            with suppress(Unavailable):
+                await run
+            async with running(connector, host) as again:
+                left = batch[len(answered) :]
+                now = host.clock.now()
+                for out in left:
+                    finding = await again.connector.lookup(out, attempted_at=now)
+                    decided.append(type(finding).__name__)
+                    if finding == NotSent():
+                        await again.send([out])
+        bodies = [m.body or "" for m in await alice.archive(room)]
+        assert sorted(b for b in bodies if b.startswith("cut")) == sorted(wanted)
+        assert set(decided) <= {"Sent", "NotSent"}
+        assert decided
+
+
 async def test_an_echo_that_nobody_waits_for_is_reported(server: Server) -> None:
     async with scene(server) as (bridge, _, room):
         out = bridge.outgoing(room, "late")

@@ -13,7 +13,7 @@ from typing import Final
 from xml.etree.ElementTree import Element, SubElement
 
 from sabir.clock import Clock, Instant
-from sabir.content.pieces import NativeRef
+from sabir.content.pieces import NativeRef, TopicPiece
 from sabir.errors import Unavailable
 from sabir.networks.api import (
     ChatId,
@@ -106,6 +106,8 @@ class ComponentConnector(XmppConnector):
     # ---- seats
 
     async def _seat(self, room: Room, outgoing: Outgoing) -> tuple[Seat, str]:
+        if isinstance(outgoing.piece, TopicPiece) and room.moderates:
+            return room.listener, ""  # in most rooms only moderators may
         speaker = outgoing.speaker
         local = ghosts.ghost_local(speaker.uri)
         owner = self._jid(local)

@@ -196,6 +196,8 @@ async def download(
                     async for chunk in _body(response, octets_max):
                         yield chunk
                     return
+    except aiohttp.InvalidURL as error:
+        raise PolicyRefused("the file's address is malformed") from error
     except (aiohttp.ClientError, TimeoutError) as error:
         refused = _cause(error)
         if refused is not None:

@@ -107,6 +107,8 @@ class Room:
     topic: str = ""
     live: bool = False
     """The listener is in, and caught up."""
+    moderates: bool = False
+    """The listener is a moderator: it may set the topic where occupants may not."""
     refused: str = ""
     """Why we cannot come in, for a person."""
     buffering: bool = False
@@ -318,6 +320,9 @@ class Room:
                 if user is not None and names.child(user, "destroy") is not None:
                     self.refused = f"the room {self.jid} was destroyed"
             return
+        if seat is self.listener:
+            item = names.child(user, "item") if user is not None else None
+            self.moderates = item is not None and item.get("role") == "moderator"
         if joined is not None and not joined.done():
             joined.set_result(nick)
 

@@ -111,8 +111,7 @@ class Stream:
     def __init__(self, login: ComponentLogin | AccountLogin, *, rng: Rng) -> None:
         _quiet()
         self._login = login
-        self._xmpp = _library_stream(login)
-        self._xmpp.stream = self
+        self._xmpp: Any = None
         self._on_stanza: OnStanza = _ignore
         self._session = False
         self._paused = False
@@ -136,8 +135,9 @@ class Stream:
         loop = asyncio.get_running_loop()
         self._on_stanza = on_stanza
         self._opened = loop.create_future()
-        xmpp = self._xmpp
-        xmpp.loop = loop
+        # made here, because the library binds itself to the running loop
+        xmpp = self._xmpp = _library_stream(self._login)
+        xmpp.stream = self
         for event, handler in (
             ("session_start", self._begun),
             ("disconnected", self._disconnected),
@@ -242,7 +242,7 @@ class Stream:
                 answer.set_exception(Unavailable(str(self._failure)))
         self._answers.clear()
         self._lost.set()
-        if self._xmpp.transport is not None:
+        if self._xmpp is not None and self._xmpp.transport is not None:
             self._xmpp.abort()
 
     async def wait_lost(self) -> Error:
@@ -350,7 +350,7 @@ class Stream:
 
     def pause(self, *, paused: bool) -> None:
         """Stop reading from the socket, or go on (back-pressure)."""
-        transport = self._xmpp.transport
+        transport = self._xmpp.transport if self._xmpp is not None else None
         if transport is None or paused == self._paused:
             return
         self._paused = paused
