@@ -10,15 +10,15 @@ import pytest
 
 from sabir.networks.registry import survey
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "sabir-irc"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "sabir-ntfy"
 SURVEY = """
 import json
 from sabir.networks.registry import network, survey
 found = survey()
 print(json.dumps({
     "networks": sorted(found.networks),
-    "broken": [str(broken) for broken in found.broken if broken.name == "irc"],
-    "settings": [setting.name for setting in network("irc").settings],
+    "broken": [str(broken) for broken in found.broken if broken.name == "ntfy"],
+    "settings": [setting.name for setting in network("ntfy").settings],
 }))
 """
 
@@ -53,10 +53,10 @@ def test_an_installed_network_is_found_and_no_other_file_knows_it(
     installed: Path,
 ) -> None:
     found = json.loads(run("-c", SURVEY, path=installed))
-    assert "irc" in found["networks"]
+    assert "ntfy" in found["networks"]
     assert found["broken"] == []
-    assert found["settings"] == ["host", "port", "tls", "nick", "password"]
-    assert "irc" not in survey().networks
+    assert found["settings"] == ["url", "token"]
+    assert "ntfy" not in survey().networks
 
 
 def test_the_example_passes_the_contract_and_its_own_tests(installed: Path) -> None:
@@ -64,5 +64,10 @@ def test_the_example_passes_the_contract_and_its_own_tests(installed: Path) -> N
     said = run("-m", "pytest", *options, "tests", path=installed)
     skipped = [line for line in said.splitlines() if line.startswith("SKIPPED")]
     assert len(skipped) == 2, said
-    assert "IRC has no idempotency keys" in said
-    assert "IRC has no files" in said
+    assert "ntfy has no idempotency keys" in said
+    assert "this connector leaves files behind" in said
+
+
+def test_a_whole_connector_fits_in_three_hundred_lines() -> None:
+    files = (EXAMPLE / "src").rglob("*.py")
+    assert sum(len(file.read_text().splitlines()) for file in files) < 300

@@ -1,1 +1,0 @@
-"""IRC for Sabir: `line` the syntax, `decode`, `render`, `connector`, `network`."""

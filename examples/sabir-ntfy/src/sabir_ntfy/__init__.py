@@ -1,0 +1,1 @@
+"""ntfy for Sabir: topics of a publish/subscribe server as chats."""
