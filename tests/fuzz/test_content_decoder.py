@@ -1,5 +1,9 @@
-"""Any octets: a content, or the documented error; nothing else, ever."""
+"""Any octets: a content, or the documented error; nothing else, ever.
 
+A run prints its seed; `SABIR_FUZZ_SEED=<seed>` repeats it.
+"""
+
+import os
 import random
 import time
 from pathlib import Path
@@ -35,7 +39,7 @@ def _mutated(seed: bytes, dice: random.Random) -> bytes:
 
 
 def _run(count: int) -> dict[str, int]:
-    seed = time.time_ns()
+    seed = int(os.environ.get("SABIR_FUZZ_SEED", time.time_ns()))
     print(f"seed {seed}")
     dice = random.Random(seed)
     seeds = [file.read_bytes() for file in sorted(VECTORS.glob("*.cbor"))]
@@ -49,9 +53,12 @@ def _run(count: int) -> dict[str, int]:
             content = codec.decode(octets)
         except Malformed:
             found["refused"] += 1
+        except Exception as error:
+            error.add_note(f"input {number} of seed {seed}: {octets.hex()}")
+            raise
         else:
             found["contents"] += 1
-            assert codec.encode(content) == octets
+            assert codec.encode(content) == octets, octets.hex()
     return found
 
 

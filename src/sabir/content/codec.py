@@ -4,7 +4,7 @@
 and extension keys are kept as they came. Numbers of rules: docs/reference/rules.md.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, NoReturn
 
 from sabir.content.limits import (
@@ -34,7 +34,7 @@ from sabir.content.model import (
 )
 from sabir.wire import cbor
 from sabir.wire.cbor import Tag, Value
-from sabir.wire.errors import Malformed
+from sabir.wire.errors import Malformed, NotEncodable
 
 _NULL, _SINGLE, _EXTERNAL, _MULTI = 0, 1, 2, 3
 _LENGTHS: Final = {_NULL: 3, _SINGLE: 5, _EXTERNAL: 15, _MULTI: 5}
@@ -54,8 +54,12 @@ def encode(content: Content) -> bytes:
         At most 512 KiB of deterministic CBOR.
 
     Raises:
-        Malformed: the content breaks a rule that a receiver would refuse.
+        NotEncodable: a receiver would refuse it, by the WIRE or CONTENT rule named.
     """
+    try:
+        _check(content)
+    except Malformed as broken:
+        raise NotEncodable(broken.rule, broken.detail) from None
     raw = cbor.encode(
         (
             content.salt,
@@ -67,7 +71,8 @@ def encode(content: Content) -> bytes:
             _part_value(content.body),
         )
     )
-    _check(content, raw)
+    if len(raw) > CONTAINER_OCTETS_MAX:
+        raise NotEncodable("CONTENT-001", f"{len(raw)} octets")
     return raw
 
 
@@ -77,31 +82,29 @@ def _expiry_value(expiry: Expiry) -> Value:
 
 def _part_value(part: Part) -> Value:
     head = (int(part.disposition), part.language)
-    match part:
-        case NullPart():
-            return (*head, _NULL)
-        case SinglePart(content_type=content_type, content=content):
-            return (*head, _SINGLE, content_type, content)
-        case MultiPart(semantics=semantics, parts=parts):
-            inner = tuple(_part_value(each) for each in parts)
-            return (*head, _MULTI, int(semantics), inner)
-        case ExternalPart():
-            return (
-                *head,
-                _EXTERNAL,
-                part.content_type,
-                part.url,
-                part.expires,
-                part.size,
-                part.enc_alg,
-                part.key,
-                part.nonce,
-                part.aad,
-                part.hash_alg,
-                part.content_hash,
-                part.description,
-                part.filename,
-            )
+    if isinstance(part, NullPart):
+        return (*head, _NULL)
+    if isinstance(part, SinglePart):
+        return (*head, _SINGLE, part.content_type, part.content)
+    if isinstance(part, MultiPart):
+        inner = tuple([_part_value(each) for each in part.parts])
+        return (*head, _MULTI, int(part.semantics), inner)
+    return (
+        *head,
+        _EXTERNAL,
+        part.content_type,
+        part.url,
+        part.expires,
+        part.size,
+        part.enc_alg,
+        part.key,
+        part.nonce,
+        part.aad,
+        part.hash_alg,
+        part.content_hash,
+        part.description,
+        part.filename,
+    )
 
 
 # ---- decoding
@@ -130,7 +133,7 @@ def decode(raw: bytes) -> Content:
         extensions=extensions,  # type: ignore[arg-type]  # keys: _check_extensions
         body=_part(body, NESTING_MAX),
     )
-    _check(content, raw)
+    _check(content)
     return content
 
 
@@ -199,11 +202,12 @@ def _external(
 def _expiry(value: Value) -> Expiry | None:
     if value is None:
         return None
-    match value:
-        case (bool() as relative, time):
-            return Expiry(relative=relative, time_s=_uint(time, _U32))
-        case _:
-            _refuse("CONTENT-006", "expires is not [bool, uint]")
+    if not isinstance(value, tuple) or len(value) != 2:
+        _refuse("CONTENT-006", "expires is neither null nor a pair")
+    relative, time_s = value
+    if not isinstance(relative, bool):
+        _refuse("CONTENT-006", "relative is not a bool")
+    return Expiry(relative=relative, time_s=_uint(time_s, _U32))
 
 
 def _message_id(value: Value) -> MessageId | None:
@@ -213,9 +217,7 @@ def _message_id(value: Value) -> MessageId | None:
 # ---- rules that hold for both directions
 
 
-def _check(content: Content, raw: bytes) -> None:
-    if len(raw) > CONTAINER_OCTETS_MAX:
-        _refuse("CONTENT-001", f"{len(raw)} octets")
+def _check(content: Content) -> None:
     if len(content.salt) != SALT_OCTETS:
         _refuse("CONTENT-003", f"a salt of {len(content.salt)} octets")
     for each in (content.replaces, content.in_reply_to):
@@ -226,7 +228,7 @@ def _check(content: Content, raw: bytes) -> None:
     if len(content.topic_id) > TOPIC_ID_OCTETS_MAX:
         _refuse("CONTENT-005", f"a topicId of {len(content.topic_id)} octets")
     if content.expires is not None and not 0 <= content.expires.time_s <= _U32:
-        _refuse("CONTENT-006", "expires is not 32 bits")
+        _refuse("CONTENT-002", "expires is not 32 bits")
     if content.extensions:
         _check_extensions(content.extensions)
     parts = _check_part(content.body, NESTING_MAX)
@@ -239,7 +241,7 @@ def _check_part(part: Part, levels_left: int) -> int:
     if levels_left <= 0:
         _refuse("CONTENT-010", f"parts nest deeper than {NESTING_MAX}")
     if not 0 <= part.disposition <= _U8:
-        _refuse("CONTENT-008", "a disposition is not 8 bits")
+        _refuse("CONTENT-002", "a disposition is not 8 bits")
     if isinstance(part, MultiPart):
         if len(part.parts) < 2:
             _refuse("CONTENT-012", "fewer than 2 parts in a multipart")
@@ -257,7 +259,7 @@ def _check_external(part: ExternalPart) -> None:
         (part.hash_alg, _U8),
     )
     if any(not 0 <= number <= most for number, most in widths):
-        _refuse("CONTENT-014", "a number is out of its range")
+        _refuse("CONTENT-002", "a number of an external part is out of its range")
     if part.enc_alg == 0 and (part.key or part.nonce or part.aad):
         _refuse("CONTENT-014", "key, nonce or aad without an algorithm")
     if part.url[:5].lower() == "http:":
@@ -267,39 +269,52 @@ def _check_external(part: ExternalPart) -> None:
 def _check_extensions(extensions: Mapping[int | str, Value]) -> None:
     for name, value in extensions.items():
         if isinstance(name, str):
-            if not 1 <= len(name.encode()) <= EXTENSION_KEY_OCTETS_MAX:
+            if not 1 <= _octets_of(name) <= EXTENSION_KEY_OCTETS_MAX:
                 _refuse("CONTENT-007", "an extension's name is empty or too long")
         elif isinstance(name, bool) or not isinstance(name, int):
             _refuse("CONTENT-007", "an extension's name is neither text nor integer")
-        elif abs(name) > EXTENSION_KEY_INT_MAX:
-            _refuse("CONTENT-007", "an extension's number is too large")
+        else:
+            _check_key(name)
         _check_depth(value, EXTENSION_NESTING_MAX - 1)
     for uri in (ExtensionKey.SENDER_URI, ExtensionKey.ROOM_URI):
         if not isinstance(extensions.get(uri, ""), str):
             _refuse("CONTENT-013", f"extension {int(uri)} is not text")
     subject = extensions.get(ExtensionKey.SUBJECT, "-")
     if not isinstance(subject, str) or not (
-        1 <= len(subject.encode()) <= SUBJECT_OCTETS_MAX
+        1 <= _octets_of(subject) <= SUBJECT_OCTETS_MAX
     ):
         _refuse("CONTENT-013", "extension 5 is not text of 1 to 4,096 octets")
 
 
 def _check_depth(value: Value, levels_left: int) -> None:
-    match value:
-        case Tag(value=inner):
-            inside: tuple[Value, ...] = (inner,)
-        case tuple():
-            inside = value
-        case Mapping():
-            inside = tuple(value.values())
-        case _:
-            return
+    inside: Iterable[Value]
+    if isinstance(value, Tag):
+        inside = (value.value,)
+    elif isinstance(value, Mapping):
+        for key in value:
+            _check_key(key)
+        inside = value.values()
+    elif isinstance(value, tuple | list):
+        inside = value
+    else:
+        return
     if levels_left <= 0:
         _refuse(
             "CONTENT-016", f"an extension nests deeper than {EXTENSION_NESTING_MAX}"
         )
     for each in inside:
         _check_depth(each, levels_left - 1)
+
+
+def _check_key(key: object) -> None:
+    """Check a key of the extensions map or of any map inside (content-09)."""
+    if isinstance(key, int) and abs(key) > EXTENSION_KEY_INT_MAX:
+        _refuse("CONTENT-007", "an integer key is beyond 53 bits")
+
+
+def _octets_of(text: str) -> int:
+    # A surrogate is `cbor.encode`'s to refuse; here it only has a length.
+    return len(text.encode("utf-8", "surrogatepass"))
 
 
 def _bytes(value: Value) -> bytes:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import isnan
 from typing import Any, Final, Union
 
-from sabir.wire.errors import Malformed
+from sabir.wire.errors import Malformed, NotEncodable
 
 Key = int | str | bytes
 Value = Union[
@@ -30,6 +30,8 @@ Value = Union[
 UINT_MAX: Final = (1 << 64) - 1
 INT_MIN: Final = -(1 << 64)
 
+_BIGNUMS: Final = frozenset({2, 3})
+"""Tags of integers beyond 64 bits: content-09 requires nobody to support them."""
 _HALF_NAN: Final = b"\xf9\x7e\x00"
 _FALSE, _TRUE, _NULL = 0xF4, 0xF5, 0xF6
 _HALF, _SINGLE, _DOUBLE = 0xF9, 0xFA, 0xFB
@@ -61,8 +63,9 @@ def encode(value: object) -> bytes:
     """Encode a `Value` deterministically.
 
     Raises:
-        ValueError: an integer beyond 64 bits, a lone surrogate, or a type that
-            is not a `Value` (our bug, not the peer's).
+        NotEncodable: WIRE-005 a lone surrogate, WIRE-009 a bignum's tag, WIRE-012
+            a map key that is no `Key`, WIRE-013 what has no form (an integer
+            beyond 64 bits, a type that is not a `Value`).
     """
     out = bytearray()
     _encode(value, out)
@@ -84,7 +87,7 @@ def _head(major: int, number: int, out: bytearray) -> None:
         out.append(major | 27)
         out += number.to_bytes(8, "big")
     else:
-        raise ValueError("an integer beyond 64 bits")
+        raise NotEncodable("WIRE-013", "an integer beyond 64 bits")
 
 
 def _encode(value: object, out: bytearray) -> None:
@@ -92,7 +95,7 @@ def _encode(value: object, out: bytearray) -> None:
         _head(0x40, len(value), out)
         out += value
     elif isinstance(value, str):
-        octets = value.encode()
+        octets = _utf8(value)
         _head(0x60, len(octets), out)
         out += octets
     elif value is None:
@@ -113,20 +116,40 @@ def _encode(value: object, out: bytearray) -> None:
     elif isinstance(value, float):
         out += _encode_float(value)
     elif isinstance(value, Tag):
-        _head(0xC0, value.number, out)
-        _encode(value.value, out)
+        _encode_tag(value, out)
     else:
-        msg = f"{type(value).__name__} has no CBOR form"
-        raise ValueError(msg)
+        raise NotEncodable("WIRE-013", f"{type(value).__name__} has no CBOR form")
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise NotEncodable("WIRE-005", f"a surrogate at {error.start}") from None
+
+
+def _encode_tag(tag: Tag, out: bytearray) -> None:
+    if tag.number in _BIGNUMS:
+        raise NotEncodable("WIRE-009", f"tag {tag.number}")
+    if tag.number < 0:
+        raise NotEncodable("WIRE-013", "a tag below 0")
+    _head(0xC0, tag.number, out)
+    _encode(tag.value, out)
 
 
 def _encode_map(value: Mapping[Any, object], out: bytearray) -> None:
     _head(0xA0, len(value), out)
-    pairs = [(encode(key), item) for key, item in value.items()]
+    pairs = [(_encode_key(key), item) for key, item in value.items()]
     pairs.sort(key=lambda pair: pair[0])
     for key, item in pairs:
         out += key
         _encode(item, out)
+
+
+def _encode_key(key: object) -> bytes:
+    if isinstance(key, bool) or not isinstance(key, int | str | bytes):
+        raise NotEncodable("WIRE-012", f"a key of type {type(key).__name__}")
+    return encode(key)
 
 
 def _encode_float(value: float) -> bytes:
@@ -231,7 +254,7 @@ class _Reader:
             if 2 * number > self.end - self.at:
                 raise Malformed("WIRE-001", f"at {self.at}")
             return self._map(number, depth - 1)
-        if number in {2, 3}:
+        if number in _BIGNUMS:
             raise Malformed("WIRE-009", f"at {self.at}")
         return Tag(number, self.value(depth - 1))
 

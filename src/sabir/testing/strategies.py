@@ -1,4 +1,10 @@
-"""Strategies for MIMI contents."""
+"""Hypothesis strategies: CBOR values, MIMI parts and contents, damaged octets.
+
+Everything drawn from `values` and `contents` is what a peer may send; `damaged`
+makes of it what a peer must not.
+"""
+
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -13,7 +19,41 @@ from sabir.content.model import (
     PartSemantics,
     SinglePart,
 )
-from tests.unit.wire.values import scalars
+from sabir.wire.cbor import INT_MIN, UINT_MAX, Tag
+
+keys = st.one_of(
+    st.integers(INT_MIN, UINT_MAX), st.text(max_size=8), st.binary(max_size=8)
+)
+scalars = st.one_of(
+    st.integers(INT_MIN, UINT_MAX),
+    st.text(max_size=12),
+    st.binary(max_size=12),
+    st.booleans(),
+    st.none(),
+    st.floats(allow_nan=False),
+)
+values: st.SearchStrategy[Any] = st.recursive(
+    scalars,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4).map(tuple),
+        st.dictionaries(keys, inner, max_size=4),
+        st.builds(Tag, st.integers(4, UINT_MAX), inner),
+    ),
+    max_leaves=12,
+)
+
+
+@st.composite
+def damaged(draw: st.DrawFn, octets: st.SearchStrategy[bytes]) -> bytes:
+    """Draw octets, then change, insert, drop or repeat a few of them."""
+    found = bytearray(draw(octets))
+    for _ in range(draw(st.integers(1, 3))):
+        start = draw(st.integers(0, len(found)))
+        stop = min(len(found), start + draw(st.integers(0, 4)))
+        instead = draw(st.binary(max_size=4) | st.just(bytes(found[start:stop]) * 2))
+        found[start:stop] = instead
+    return bytes(found)
+
 
 _u8 = st.integers(0, 255)
 _short = st.text(max_size=6)
