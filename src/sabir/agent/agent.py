@@ -13,11 +13,7 @@ from sabir.agent.attachments import Attachments
 from sabir.agent.delivery import Delivery
 from sabir.agent.host import AccountHost
 from sabir.agent.ingest import Ingest
-from sabir.agent.limits import (
-    HOUSEKEEPING_INTERVAL_MS,
-    PRUNE_AFTER_MS,
-    SPOOL_OCTETS_MAX,
-)
+from sabir.agent.limits import HOUSEKEEPING_INTERVAL_MS, Budget
 from sabir.agent.naming import new_room_id
 from sabir.agent.outgoing import Preparer
 from sabir.agent.portals import Portal, Portals
@@ -49,6 +45,8 @@ DOMAIN: Final = "local.invalid"
 """Domain of rooms that have no provider yet; `.invalid` can never be one."""
 OPEN_CHAT_TIMEOUT_S: Final = 60
 """How long a person waits for `sabir link` at the most."""
+
+_DEFAULT_BUDGET: Final = Budget()
 
 _log = structlog.get_logger()
 
@@ -99,7 +97,7 @@ class Agent:
         spool_folder: where files go.
         owner: the owner's name in our own URIs (`[a-z0-9-]+`).
         clock, rng: time and randomness.
-        spool_octets_max: budget of the spool.
+        budget: limits that the operator may change.
     """
 
     def __init__(
@@ -111,16 +109,15 @@ class Agent:
         owner: str,
         clock: Clock,
         rng: Rng,
-        spool_octets_max: int = SPOOL_OCTETS_MAX,
+        budget: Budget = _DEFAULT_BUDGET,
     ) -> None:
         self._storage = storage
         self._clock = clock
         self._rng = rng
+        self._keep_ms = budget.keep_ms
         self._owner_uri = f"mimi://{DOMAIN}/u/{owner}"
         self._portals = Portals()
-        self._spool = Spool(
-            spool_folder, storage, clock=clock, rng=rng, octets_max=spool_octets_max
-        )
+        self._spool = Spool(spool_folder, storage, clock=clock, rng=rng, budget=budget)
         self._rooms = LocalRooms(storage, self._portals, clock)
         self._signals = Signals(self._portals, self, storage, clock)
         self._accounts = {
@@ -245,9 +242,9 @@ class Agent:
 
     async def _keep_house(self) -> None:
         while True:
-            before = Instant(self._clock.now() - PRUNE_AFTER_MS)
+            before = Instant(self._clock.now() - self._keep_ms)
             pruned = await self._storage.prune(before=before)
-            deleted = await self._spool.forget(older_than_ms=PRUNE_AFTER_MS)
+            deleted = await self._spool.forget(older_than_ms=self._keep_ms)
             if pruned or deleted:
                 _log.info("housekeeping", payloads=pruned, files=deleted)
             await self._clock.sleep(HOUSEKEEPING_INTERVAL_MS)

@@ -1,5 +1,6 @@
 """Named limits of the agent; each is a number with its unit and its reason."""
 
+from dataclasses import dataclass
 from typing import Final
 
 INGEST_BATCH_MAX: Final = 100
@@ -27,3 +28,17 @@ PRUNE_AFTER_MS: Final = 30 * 24 * 3_600_000
 """Raw native events are kept 30 days so that a later codec can read them again."""
 HOUSEKEEPING_INTERVAL_MS: Final = 3_600_000
 """How often old payloads and spool files are looked for."""
+TYPISTS_MAX: Final = 1_000
+"""People whose typing is remembered; more at once are simply shown again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What an operator may change (`[limits]` and `[agent]` of the configuration)."""
+
+    spool_octets: int = SPOOL_OCTETS_MAX
+    """All files in the spool."""
+    file_octets: int = MEDIA_OCTETS_MAX
+    """One file."""
+    keep_ms: int = PRUNE_AFTER_MS
+    """How long raw native events and files are kept."""

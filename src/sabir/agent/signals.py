@@ -11,7 +11,7 @@ from typing import Final, Protocol
 import structlog
 
 from sabir.agent.accounts import AccountRuntime
-from sabir.agent.limits import NAME_CHARS_MAX, TYPING_INTERVAL_MS
+from sabir.agent.limits import NAME_CHARS_MAX, TYPING_INTERVAL_MS, TYPISTS_MAX
 from sabir.agent.naming import author_uri
 from sabir.agent.portals import Portal, Portals
 from sabir.clock import Clock
@@ -115,6 +115,8 @@ class Signals:
         now = self._clock.monotonic_ms()
         if now - self._typed_at.get(place, -TYPING_INTERVAL_MS) < TYPING_INTERVAL_MS:
             return False
+        if len(self._typed_at) >= TYPISTS_MAX:
+            self._typed_at.clear()
         self._typed_at[place] = now
         return True
 

@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
-from sabir.agent.limits import MEDIA_OCTETS_MAX, SPOOL_OCTETS_MAX
-from sabir.clock import Clock
+from sabir.agent.limits import Budget
+from sabir.clock import Clock, Instant
 from sabir.errors import PolicyRefused, StorageFailed
 from sabir.networks.api import DownloadsMedia, NativeMedia, Rng
 from sabir.storage.ports import Media
@@ -21,6 +21,7 @@ from sabir.storage.ports import Media
 SCHEME: Final = "sabir-spool:"
 CHUNK_OCTETS: Final = 64 * 1024
 _PART_SUFFIX: Final = ".part"
+_DEFAULT: Final = Budget()
 
 
 class SpooledFile:
@@ -74,13 +75,15 @@ class Spool:
         *,
         clock: Clock,
         rng: Rng,
-        octets_max: int = SPOOL_OCTETS_MAX,
+        budget: Budget = _DEFAULT,
     ) -> None:
         self._folder = folder
         self._media = media
         self._clock = clock
         self._rng = rng
-        self._octets_max = octets_max
+        self._budget = budget
+        self._file_octets_max = min(budget.file_octets, budget.spool_octets)
+        self._octets_here = 0
 
     def open(self) -> None:
         """Create the folder and delete parts that a crash left.
@@ -92,6 +95,8 @@ class Spool:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             for part in self._folder.glob("*" + _PART_SUFFIX):
                 part.unlink()
+            files = self._folder.iterdir()
+            self._octets_here = sum(file.stat().st_size for file in files)
         except OSError as error:
             raise StorageFailed(f"media spool {self._folder}: {error}") from error
 
@@ -123,19 +128,23 @@ class Spool:
             if file is not None:
                 return file
         self._check_announced(media)
-        limit = min(MEDIA_OCTETS_MAX, self._octets_max)
-        file = await self._receive(connector.download(media.handle, octets_max=limit))
+        file = await self._receive(
+            connector.download(media.handle, octets_max=self._file_octets_max)
+        )
         await self._media.add_media(
             account, media.handle, file.sha256, file.size, now=self._clock.now()
         )
+        self._octets_here += file.size
+        if self._octets_here > self._budget.spool_octets:
+            await self.forget(older_than_ms=self._budget.keep_ms)
         return file
 
     def _check_announced(self, media: NativeMedia) -> None:
-        limit = min(MEDIA_OCTETS_MAX, self._octets_max)
+        limit = self._file_octets_max
         if media.size is not None and media.size > limit:
             raise PolicyRefused(
                 f"the file has {media.size} octets, the limit here is {limit}; "
-                "send it smaller, or raise limits.media_spool_octets_max"
+                "send it smaller, or raise limits.media_file_bytes_max"
             )
 
     async def _receive(self, chunks: AsyncIterator[bytes]) -> SpooledFile:
@@ -168,9 +177,18 @@ class Spool:
         return state.digest(), size
 
     async def forget(self, *, older_than_ms: int) -> int:
-        """Delete files older than that; return how many."""
-        before = type(self._clock.now())(self._clock.now() - older_than_ms)
-        gone = await self._media.forget_media(before=before)
+        """Delete files older than that, and the oldest over the budget.
+
+        Returns:
+            How many files went.
+        """
+        before = Instant(self._clock.now() - older_than_ms)
+        gone = await self._media.forget_media(
+            before=before, octets_max=self._budget.spool_octets
+        )
         for sha256 in gone:
-            (self._folder / sha256.hex()).unlink(missing_ok=True)
+            path = self._folder / sha256.hex()
+            if path.exists():
+                self._octets_here -= path.stat().st_size
+                path.unlink()
         return len(gone)

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from sabir.agent.agent import AccountConnector, Agent
+from sabir.agent.limits import Budget
 from sabir.cli.config import Config
 from sabir.cli.keys import owner_key
 from sabir.cli.system import SystemClock, system_rng
@@ -14,6 +16,8 @@ from sabir.networks.api import Account, AccountId, Network
 from sabir.networks.registry import network as find_network
 from sabir.storage.records import AccountRecord
 from sabir.storage.sqlite.store import SqliteStorage
+
+DAY_MS: Final = 24 * 3_600_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +102,11 @@ class Installation:
             owner=section.owner,
             clock=clock,
             rng=system_rng,
-            spool_octets_max=section.media_spool_bytes_max,
+            budget=Budget(
+                spool_octets=section.media_spool_bytes_max,
+                file_octets=self.config.limits.media_file_bytes_max,
+                keep_ms=self.config.limits.raw_event_keep_days * DAY_MS,
+            ),
         )
 
 

@@ -248,8 +248,14 @@ class Media(Protocol):
         """Return hash and size of a file that was fetched before."""
         ...
 
-    async def forget_media(self, *, before: Instant) -> Sequence[bytes]:
-        """Forget files stored before an instant; return their hashes."""
+    async def forget_media(
+        self, *, before: Instant, octets_max: int
+    ) -> Sequence[bytes]:
+        """Forget files stored before an instant, and the oldest over a budget.
+
+        Returns:
+            The hashes of the forgotten files.
+        """
         ...
 
 

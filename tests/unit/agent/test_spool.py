@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sabir.agent.limits import Budget
 from sabir.agent.spool import OctetsFile, Spool
 from sabir.errors import PolicyRefused, StorageFailed, Unavailable
 from sabir.networks.api import NativeMedia
@@ -47,7 +48,11 @@ def clock() -> VirtualClock:
 @pytest.fixture
 def spool(tmp_path: Path, storage: SqliteStorage, clock: VirtualClock) -> Spool:
     made = Spool(
-        tmp_path / "media", storage, clock=clock, rng=SeededRng(1), octets_max=10**6
+        tmp_path / "media",
+        storage,
+        clock=clock,
+        rng=SeededRng(1),
+        budget=Budget(file_octets=10**6),
     )
     made.open()
     return made
@@ -131,3 +136,29 @@ async def test_inline_octets_read_like_a_file() -> None:
     file = OctetsFile(b"x" * 100_000)
     assert b"".join([c async for c in file.chunks()]) == b"x" * 100_000
     assert file.sha256 == hashlib.sha256(b"x" * 100_000).digest()
+
+
+async def test_a_full_spool_drops_its_oldest_file(
+    tmp_path: Path, storage: SqliteStorage, clock: VirtualClock
+) -> None:
+    spool = Spool(
+        tmp_path / "media",
+        storage,
+        clock=clock,
+        rng=SeededRng(1),
+        budget=Budget(spool_octets=len(DATA) + 10),
+    )
+    spool.open()
+    first = await spool.fetch("a", Source(), MEDIA)
+    await clock.advance(10)
+    other = NativeMedia(handle="other", content_type="image/png")
+
+    class Other(Source):
+        async def download(
+            self, handle: str, *, octets_max: int
+        ) -> AsyncIterator[bytes]:
+            yield b"x" * 100
+
+    second = await spool.fetch("a", Other(), other)
+    assert spool.find(first.url) is None
+    assert spool.find(second.url) is not None

@@ -2,9 +2,19 @@
 
 import sqlite3
 from collections.abc import Sequence
+from typing import Final
 
 from sabir.clock import Instant
 from sabir.storage.sqlite.part import Part
+
+_FORGET: Final = """
+DELETE FROM media WHERE created_at < ? OR sha256 IN (
+    SELECT sha256 FROM (
+        SELECT sha256, sum(octets) OVER (ORDER BY created_at DESC, sha256) AS newer
+        FROM media
+    ) WHERE newer > ?
+) RETURNING sha256
+"""
 
 
 class SqliteMedia(Part):
@@ -42,16 +52,15 @@ class SqliteMedia(Part):
         )
         return None if row is None else (row[0], row[1])
 
-    async def forget_media(self, *, before: Instant) -> Sequence[bytes]:
+    async def forget_media(
+        self, *, before: Instant, octets_max: int
+    ) -> Sequence[bytes]:
         """See `Media.forget_media`."""
 
         def change(db: sqlite3.Connection) -> list[bytes]:
             gone = [
                 sha256
-                for (sha256,) in db.execute(
-                    "DELETE FROM media WHERE created_at < ? RETURNING sha256",
-                    (before,),
-                ).fetchall()
+                for (sha256,) in db.execute(_FORGET, (before, octets_max)).fetchall()
             ]
             db.executemany(
                 "DELETE FROM media_handles WHERE sha256 = ?", [(g,) for g in gone]
