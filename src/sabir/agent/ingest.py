@@ -55,6 +55,7 @@ from sabir.networks.api import (
 )
 from sabir.storage.ports import Inbox, Refs, Timeline
 from sabir.storage.records import InboxRecord, InboxState, InboxVerdict, NewEntry
+from sabir.wire.errors import NotEncodable
 
 _log = structlog.get_logger()
 
@@ -189,8 +190,14 @@ class Ingest:
         understood = understand(incoming.action, facts)
         if not understood.meanings:
             await self._dismiss(decoded.record, understood)
-        for number, meaning in enumerate(understood.meanings):
-            self._append(decoded.record, incoming, meaning, understood.lost, number)
+        try:
+            for number, meaning in enumerate(understood.meanings):
+                self._append(decoded.record, incoming, meaning, understood.lost, number)
+        except NotEncodable as error:
+            await self._dismiss(
+                decoded.record,
+                Understood(rejected=f"rooms cannot carry it: rule {error.rule}"),
+            )
 
     async def _with_mentions(self, incoming: Incoming) -> Incoming:
         """Let mentions name people as the room knows them."""
@@ -329,7 +336,8 @@ def _verdict(record: InboxRecord, state: InboxState, detail: str = "") -> InboxV
 
 
 def _name(name: str) -> str:
-    return name[:NAME_CHARS_MAX]
+    """Cut a display name, and drop half surrogates, which no encoding carries."""
+    return name[:NAME_CHARS_MAX].encode(errors="replace").decode()
 
 
 def _target(meaning: Meaning) -> MessageId | None:

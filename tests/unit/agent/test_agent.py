@@ -212,6 +212,16 @@ async def test_an_oversized_event_is_refused_and_the_next_goes_on(
         assert (await bridge.storage.counts())[0].rejected_in == 1
 
 
+async def test_what_a_room_cannot_carry_holds_nobody_up(tmp_path: Path) -> None:
+    async with bridged(tmp_path) as bridge:
+        bridge.a.says(CHAT, "ada", "x" * 600_000)
+        bridge.a.says(CHAT, "ada", "small")
+        await bridge.until_sent("b", 1)
+        await bridge.at_rest()
+        assert bridge.sent("b")[-1]["text"] == "small"
+        assert (await bridge.storage.counts())[0].rejected_in >= 1
+
+
 async def test_typing_and_receipts_are_passed_on(tmp_path: Path) -> None:
     async with bridged(tmp_path) as bridge:
         first = bridge.a.says(CHAT, "ada", "seen?")
