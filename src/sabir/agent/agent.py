@@ -20,7 +20,7 @@ from sabir.agent.portals import Portal, Portals
 from sabir.agent.rooms import LocalRooms
 from sabir.agent.signals import Signals
 from sabir.agent.spool import Spool
-from sabir.agent.supervisor import keep_connected, keep_running
+from sabir.agent.supervisor import attempt, keep_connected, keep_running
 from sabir.clock import Clock, Instant
 from sabir.errors import Error, PolicyRefused, Unavailable
 from sabir.networks.api import (
@@ -184,7 +184,11 @@ class Agent:
     def _on_state(self, account: AccountRuntime) -> None:
         if account.status.state is ConnectionState.CONNECTED:
             assert self._group is not None
-            self._group.create_task(self._open_chats(account))
+            self._group.create_task(
+                attempt(
+                    f"open chats of {account.id}", lambda: self._open_chats(account)
+                )
+            )
 
     async def _open_chats(self, account: AccountRuntime) -> None:
         for portal in self._portals.of_account(account.id):

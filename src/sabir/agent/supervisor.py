@@ -43,6 +43,16 @@ async def keep_running(
         await clock.sleep(backoff.next_ms())
 
 
+async def attempt(name: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Run something once; its failure is logged and harms nobody else."""
+    try:
+        await work()
+    except Error as error:
+        _log.warning("attempt_failed", what=name, code=error.code, detail=str(error))
+    except Exception:  # noqa: BLE001  the supervisor's whole point
+        _log.exception("attempt_crashed", what=name)
+
+
 async def keep_connected(
     account: AccountRuntime, host: AccountHost, *, clock: Clock, rng: Rng
 ) -> None:

@@ -5,9 +5,16 @@ import itertools
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from sabir.agent.supervisor import STEADY_MS, keep_running
+from sabir.agent.supervisor import STEADY_MS, attempt, keep_running
 from sabir.errors import PeerIncompatible, PolicyRefused, StorageFailed
-from sabir.networks.api import ConnectionState, Host, Outcome, Outgoing
+from sabir.networks.api import (
+    ChatId,
+    ChatInfo,
+    ConnectionState,
+    Host,
+    Outcome,
+    Outgoing,
+)
 from sabir.testing.clock import VirtualClock
 from sabir.testing.memory_network import MemoryConnector
 from tests.unit.agent.bridge import CHAT, Bridge
@@ -109,3 +116,31 @@ async def test_missing_outcomes_are_in_doubt_and_found_out(tmp_path: Path) -> No
         (sent,) = await bridge.until_sent("b", 1)
         assert sent["text"] == "hello"
     bridge.storage.close()
+
+
+class Confused(MemoryConnector):
+    """Fails to open chats in its own way."""
+
+    async def open_chat(self, chat: ChatId) -> ChatInfo:
+        raise ZeroDivisionError
+
+
+async def test_a_connector_that_cannot_open_a_chat_harms_nobody_else(
+    tmp_path: Path,
+) -> None:
+    bridge = Bridge(tmp_path)
+    async with bridge.running():
+        await bridge.link()
+    bridge._connectors["b"] = Confused(bridge.b, "bridge")
+    bridge.agent = bridge.new_agent()
+    async with bridge.running():
+        bridge.a.says(CHAT, "ada", "hello")
+        await bridge.until_sent("b", 1)
+    bridge.storage.close()
+
+
+async def test_a_failed_attempt_is_only_reported() -> None:
+    async def fails() -> None:
+        raise StorageFailed("full")
+
+    await attempt("something", fails)
