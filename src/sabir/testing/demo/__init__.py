@@ -1,0 +1,1 @@
+"""`make demo`: two real servers, independent clients, one conversation across both."""

@@ -1,0 +1,181 @@
+"""Where the conversation takes place: servers, people, rooms, and what was said."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+from xml.etree.ElementTree import Element
+
+import aiohttp
+
+from sabir.errors import Error
+from sabir.testing.clients.matrix import MatrixClient, Seen
+from sabir.testing.clients.stanza import Arrived
+from sabir.testing.clients.xmpp import XmppClient
+from sabir.testing.demo.step import Wrong
+from sabir.testing.lab import COMPONENT, PREFIX, Lab
+
+SIGHT_TIMEOUT_S: Final = 30.0
+"""A step is seen within 0.1 s, a 20 MB file within 5 s; a busy machine is slower."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One message as each network has it."""
+
+    event_id: str
+    stanza: Arrived
+
+
+class Stage:
+    """Two people on each network in two linked rooms; more come and go.
+
+    Args:
+        lab: the running servers and Sabir.
+    """
+
+    troubles: Final = (Error, aiohttp.ClientError, LookupError)
+    """What a failing step may raise; anything else is a bug of the demonstration.
+
+    A client answers `LookupError` to leaving a room that it could not enter before.
+    """
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.alice: MatrixClient
+        self.bob: MatrixClient
+        self.carol: MatrixClient
+        self.xenia: XmppClient
+        self.yuri: XmppClient
+        self.zoe: XmppClient
+        self.lines: dict[str, Line] = {}
+        self.reactions: dict[str, str] = {}
+        self._matrix_mark = self._xmpp_mark = self._presence_mark = 0
+
+    async def set(self) -> None:
+        """Log the people in, and link the rooms of those who are there first."""
+        lab = self.lab
+        self.alice = await lab.matrix_person("alice")
+        self.bob = await lab.matrix_person("bob")
+        self.xenia = await lab.xmpp_person("xenia")
+        self.yuri = await lab.xmpp_person("yuri")
+        self.carol = await lab.matrix_person("carol")
+        self.zoe = await lab.xmpp_person("zoe")
+        await lab.link(self.alice, [self.bob], self.xenia, "Xenia")
+        await self.yuri.join(lab.xmpp_room, "Yuri")
+
+    @property
+    def matrix_room(self) -> str:
+        """The Matrix room's id."""
+        return self.lab.matrix_room
+
+    @property
+    def xmpp_room(self) -> str:
+        """The XMPP room's JID."""
+        return self.lab.xmpp_room
+
+    @property
+    def component_resource(self) -> str:
+        """What follows the `@` in the address of a ghost in the XMPP room."""
+        return f"{COMPONENT}.{self.lab.prosody.domain}/{COMPONENT}"
+
+    # ---- what was said before
+
+    def line(self, key: str) -> Line:
+        """Return an earlier message.
+
+        Raises:
+            Wrong: it has not come through, so nothing can point at it.
+        """
+        if key not in self.lines:
+            raise Wrong(f"the message that this is about has not arrived ({key})")
+        return self.lines[key]
+
+    def reaction(self, key: str) -> str:
+        """Return the event id of an earlier reaction.
+
+        Raises:
+            Wrong: it has not come through.
+        """
+        if key not in self.reactions:
+            raise Wrong(f"the reaction that this is about has not arrived ({key})")
+        return self.reactions[key]
+
+    # ---- seeing
+
+    def mark(self) -> None:
+        """Look only at what arrives from now on."""
+        self._matrix_mark = len(self.alice.events)
+        self._xmpp_mark = len(self.xenia.messages)
+        self._presence_mark = len(self.xenia.presences)
+
+    async def matrix_sees(self, fits: Callable[[Seen], bool]) -> Seen:
+        """Return the first event of this step that Alice's client sees and that fits.
+
+        Raises:
+            TimeoutError: none came.
+        """
+        return await self.alice.wait_for(
+            lambda seen: seen.room_id == self.matrix_room and fits(seen),
+            SIGHT_TIMEOUT_S,
+            self._matrix_mark,
+        )
+
+    async def xmpp_sees(self, fits: Callable[[Arrived], bool]) -> Arrived:
+        """Return the first message of this step that Xenia's client sees and that fits.
+
+        Raises:
+            TimeoutError: none came.
+        """
+        return await self.xenia.wait_for(
+            lambda message: message.chat == self.xmpp_room and fits(message),
+            SIGHT_TIMEOUT_S,
+            self._xmpp_mark,
+        )
+
+    async def xmpp_sees_presence(self, fits: Callable[[Element], bool]) -> Element:
+        """Return the first presence of this step that Xenia's client sees.
+
+        Raises:
+            TimeoutError: none came.
+        """
+        return await self.xenia.presences.wait_for(
+            fits, SIGHT_TIMEOUT_S, self._presence_mark
+        )
+
+    # ---- who is who on the other side
+
+    async def ghost(self, name: str) -> str:
+        """Return the user id under which somebody of XMPP is in the Matrix room.
+
+        Raises:
+            Wrong: nobody has this name there.
+        """
+        members = await self.alice.members(self.matrix_room)
+        for user_id, shown in members.items():
+            if shown == name and user_id.startswith(f"@{PREFIX}"):
+                return user_id
+        raise Wrong(f"no member of the Matrix room is called {name}: {members}")
+
+    # ---- at the end
+
+    async def rest(self) -> None:
+        """Wait until Sabir has nothing left to deliver.
+
+        Raises:
+            Wrong: something still waits after a while.
+        """
+        deadline = time.monotonic() + SIGHT_TIMEOUT_S
+        while True:
+            status = await self.lab.sabir.status()
+            waiting = {
+                portal["chat"]: portal["counts"]
+                for portal in status["portals"]
+                if portal["counts"]["waiting_in"] or portal["counts"]["waiting_out"]
+            }
+            if not waiting:
+                return
+            if time.monotonic() > deadline:
+                raise Wrong(f"still waiting in Sabir: {waiting}")
+            await asyncio.sleep(0.1)
