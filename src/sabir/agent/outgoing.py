@@ -159,6 +159,7 @@ class Preparer:
                     target=_first(parts),
                     target_parts=parts,
                     previous=await self._previous(known, target, entry),
+                    reply_target=await self._answered(known, target),
                 )
             case Reacted(target=target):
                 return replace(
@@ -181,6 +182,19 @@ class Preparer:
                 return await self._mentions.to_native(text)
             case _:
                 return {}
+
+    async def _answered(self, known: "_Known", target: MessageId) -> NativeRef | None:
+        """Return what the edited message answers, as this chat knows it."""
+        record = known.records.get(target)
+        meaning = None if record is None else meaning_of(record)
+        if not isinstance(meaning, Said) or meaning.in_reply_to is None:
+            return None
+        ids = [meaning.in_reply_to]
+        answered = _Known(
+            refs=await self._storage.refs_of(self._portal.id, ids),
+            records=await self._storage.entries(ids),
+        )
+        return answered.first(meaning.in_reply_to)
 
     async def _previous(
         self, known: "_Known", target: MessageId, entry: EntryRecord

@@ -69,6 +69,15 @@ async def test_an_edit_changes_the_original_even_twice(tmp_path: Path) -> None:
         assert (third["target"], third["text"]) == (native, "hello!")
 
 
+async def test_an_edited_answer_stays_an_answer(tmp_path: Path) -> None:
+    async with bridged(tmp_path) as bridge:
+        first = bridge.a.says(CHAT, "ada", "question")
+        answer = bridge.a.says(CHAT, "bea", "anwser", reply_to=first)
+        bridge.a.edits(CHAT, "bea", answer, "answer")
+        *_, edit = await bridge.until_sent("b", 3)
+        assert (edit["type"], edit["text"]) == ("edit", "answer")
+
+
 async def test_only_the_author_edits_and_deletes(tmp_path: Path) -> None:
     async with bridged(tmp_path) as bridge:
         first = bridge.a.says(CHAT, "ada", "mine")
