@@ -21,7 +21,7 @@ from pathlib import Path
 import psutil
 import structlog
 
-from sabir.agent.agent import Agent, AccountConnector, ChatAddress
+from sabir.agent.agent import AccountConnector, Agent, ChatAddress
 from sabir.cli.system import SystemClock, system_rng
 from sabir.networks.api import Outgoing
 from sabir.storage.sqlite.store import SqliteStorage

@@ -1,4 +1,7 @@
-"""Time as an argument: `Instant` and the `Clock` port. The real clock is in `cli.system`."""
+"""Time as an argument: `Instant` and the `Clock` port.
+
+The real clock is in `cli.system`.
+"""
 
 from typing import NewType, Protocol
 

@@ -104,7 +104,8 @@ def compose(
     if origin is not None:
         if origin.native_id:
             scope = origin.scope or origin.network
-            extensions[_EXTERNAL_ID] = (origin.native_id.encode(errors="replace"), scope)
+            native_id = origin.native_id.encode(errors="replace")
+            extensions[_EXTERNAL_ID] = (native_id, scope)
         extensions[ORIGIN] = _origin_value(origin)
     if lost:
         extensions[LOSS] = tuple(item_value(inbound_item(each)) for each in lost)

@@ -1,4 +1,4 @@
-"""The MIMI content container and its parts (draft-ietf-mimi-content-09, sections 4 and 5).
+"""The MIMI content container and its parts (draft-ietf-mimi-content-09).
 
 Values only: octets are `codec`'s business, meaning is `meaning`'s.
 A part is one of four cardinalities; unknown dispositions and content types are

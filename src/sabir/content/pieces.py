@@ -5,10 +5,14 @@ own form. Other messages appear as `NativeRef`, already known to that network.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from sabir.clock import Instant
 from sabir.content.meaning import Attachment
 from sabir.content.rich import Rich
+
+UNKNOWN: Final = Instant(0)
+"""When it was sent is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +27,7 @@ class NativeRef:
     author_name: str = ""
     excerpt: str = ""
     """First 80 characters, for fallbacks."""
-    sent_at: Instant = Instant(0)
+    sent_at: Instant = UNKNOWN
     is_last: bool = False
     """True if nothing newer by the same author is known in the chat."""
 

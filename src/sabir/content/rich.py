@@ -70,7 +70,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """A person, named; `uri` is a native id inside a connector, a room URI in the log."""
+    """A person, named; `uri` is a native id in a connector, a room URI in the log."""
 
     name: str
     uri: str

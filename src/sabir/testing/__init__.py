@@ -1,1 +1,1 @@
-"""Shipped test tools: in-memory network, virtual clock, crash points, contract kit, real servers."""
+"""Shipped test tools: networks in memory, real servers, the contract kit, the demo."""
