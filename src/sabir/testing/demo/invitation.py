@@ -38,7 +38,7 @@ async def invite(stage: Stage) -> list[str]:
         "",
         "All stays up. Come in with your own apps, from this machine:",
         "",
-        f"Matrix  homeserver  {matrix.base_url}  (server name {lab.synapse.server_name})",
+        f"Matrix  homeserver  {matrix.base_url} ({lab.synapse.server_name})",
         f"        log in as   {_GUEST}  password: {matrix.password}",
         f"        join        {alias}",
         "        in Element  Sign in, Edit (beside the homeserver), the address above",
@@ -48,8 +48,7 @@ async def invite(stage: Stage) -> list[str]:
         f"        trust       {xmpp.ca_file}",
         f"        join        {stage.xmpp_room}",
         "        in Gajim    Add account, Advanced settings: custom hostname and port",
-        f"        Profanity   /connect {xmpp.jid} server {xmpp.host}"
-        f" port {xmpp.port} tls trust",
+        f"        Profanity   /connect {xmpp.jid} server {xmpp.host} port {xmpp.port}",
         "",
         "People  alice, bob and carol on Matrix, xenia, yuri and zoe on XMPP;",
         '        the password of each is "password of NAME"',

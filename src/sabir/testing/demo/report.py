@@ -40,10 +40,9 @@ def deliveries(steps: Sequence[Played], log: Log) -> list[str]:
     """Return a table: each event's latency, Sabir's part in it, and what was lost."""
     lines = [
         "",
-        "Latency: from the sender's click, uploads included, until the other side's "
-        "client has it.",
+        "Latency: from the click, upload included, until the other side's app has it.",
         "In Sabir: from the inbox until the other network has accepted it.",
-        "Lost: from `sabir log`, everything that is not carried unchanged.",
+        "Lost: what `sabir log` says was not carried unchanged.",
         f"{'':3}  {'':3}  {'':{_NAME_WIDTH}}   latency  in Sabir  lost",
     ]
     ends = [played.began_ms for played in steps[1:]] + [2**63]

@@ -2,7 +2,8 @@
 
 import time
 
-from sabir.testing.demo.stage import Stage
+from sabir.testing.clients.matrix import Seen
+from sabir.testing.demo.stage import Stage, is_ghost
 from sabir.testing.demo.step import Step, Way, same
 
 
@@ -24,10 +25,15 @@ async def _stopped_to_xmpp(stage: Stage) -> float:
     return heard.arrived_s - sent_s
 
 
+def _ghost_is_typing(seen: Seen) -> bool:
+    users = seen.content.get("user_ids", [])
+    return seen.type == "m.typing" and any(is_ghost(user) for user in users)
+
+
 async def _typing_to_matrix(stage: Stage) -> float:
     sent_s = time.monotonic()
     stage.yuri.set_chat_state(stage.xmpp_room, "composing")
-    seen = await stage.matrix_sees(lambda seen: seen.type == "m.typing")
+    seen = await stage.matrix_sees(_ghost_is_typing)
     same("who is typing", seen.content.get("user_ids"), [await stage.ghost("Yuri")])
     return seen.arrived_s - sent_s
 
