@@ -19,6 +19,8 @@ from sabir.storage.records import PortalId, RoomId
 
 BODY_OCTETS_MAX: Final = 64 * 1024
 """A command is a few names."""
+SHUTDOWN_S: Final = 0.5
+"""Entering a chat may take a minute; who asked for it must not keep us from ending."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -51,9 +53,15 @@ class ControlServer:
         app.router.add_post("/link", self._link)
         app.router.add_post("/unlink", self._unlink)
         app.router.add_get("/chats/{account}", self._chats)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
         await self._runner.setup()
-        self._path.unlink(missing_ok=True)
+        if self._path.is_socket():  # left behind by one that was killed
+            self._path.unlink()
+        elif self._path.exists():
+            raise ConfigInvalid(
+                f"{self._path} is there and is no socket; set agent.control_socket to"
+                " another path"
+            )
         mask = os.umask(0o177)
         try:
             await web.UnixSite(self._runner, str(self._path)).start()

@@ -2,15 +2,19 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 
 import click
 
+from sabir.cli.config import ACCOUNT_ID
 from sabir.cli.context import Invocation
+from sabir.cli.harmless import harmless
 from sabir.cli.login import Answers, run_login
 from sabir.cli.system import system_rng
 from sabir.errors import ConfigInvalid
 from sabir.networks.api import Account, AccountId
 from sabir.networks.registry import check_settings, network, networks
+from sabir.storage.records import AccountRecord
 from sabir.storage.sqlite.store import SqliteStorage
 
 
@@ -38,30 +42,49 @@ def add(
     given: tuple[str, ...],
     files: tuple[str, ...],
 ) -> None:
-    """Log in on NETWORK and keep the login as ACCOUNT."""
+    """Log in on NETWORK and keep the login as ACCOUNT.
+
+    An ACCOUNT of the same network that is there already is logged in anew.
+    """
     installation = invocation.installation()
     if account in installation.config.accounts:
         raise ConfigInvalid(
             f"{account} is configured in {invocation.config_file};"
             " choose another name, or remove that section"
         )
+    if not ACCOUNT_ID.fullmatch(account):
+        raise ConfigInvalid(
+            f'"{account}" cannot be an account\'s id: use 1 to 32 of a-z, 0-9 and'
+            ' "-", beginning with a letter'
+        )
     found = network(network_name)
     answers = Answers.parse(given, files)
-    done = asyncio.run(run_login(found.login(rng=system_rng), answers))
-    checked = check_settings(found, done.settings)
+    # Before the dialogue: nobody should log in for nothing.
+    installation.key()
     storage = installation.open_storage()
     try:
+        _check_free(asyncio.run(storage.accounts()), account, network_name)
+        done = asyncio.run(run_login(found.login(rng=system_rng), answers))
         login = Account(
             id=AccountId(account),
             network=network_name,
-            settings=checked,
+            settings=check_settings(found, done.settings),
             secrets=done.secrets,
         )
         asyncio.run(installation.store_account(storage, login))
     finally:
         storage.close()
-    click.echo(done.welcome or f"{account} is ready")
+    click.echo(harmless(done.welcome or f"{account} is ready"))
     click.echo("It is used from the next `sabir up` on.", err=True)
+
+
+def _check_free(stored: Sequence[AccountRecord], account: str, wanted: str) -> None:
+    for each in stored:
+        if each.id == account and each.network != wanted:
+            raise ConfigInvalid(
+                f"{account} is an account of {each.network}; choose another name, or"
+                f" `sabir account remove {account}` first"
+            )
 
 
 @command.command("list")

@@ -6,6 +6,7 @@ import click
 
 from sabir.cli.context import Invocation
 from sabir.cli.control import ask
+from sabir.cli.harmless import harmless_line
 
 
 @click.command("chats")
@@ -21,4 +22,5 @@ def command(invocation: Invocation, account: str, *, as_json: bool) -> None:
         return
     for chat in chats:
         lock = "  (encrypted)" if chat["encrypted"] else ""
-        click.echo(f"{account}:{chat['chat']}  {chat['kind']}  {chat['name']}{lock}")
+        line = f"{account}:{chat['chat']}  {chat['kind']}  {chat['name']}{lock}"
+        click.echo(harmless_line(line))

@@ -11,7 +11,7 @@ from sabir.cli.keys import owner_key
 from sabir.cli.system import SystemClock, system_rng
 from sabir.crypto.sealing import NONCE_OCTETS, open_sealed, seal
 from sabir.crypto.secrets import Secret
-from sabir.errors import ConfigInvalid
+from sabir.errors import ConfigInvalid, StorageFailed
 from sabir.networks.api import Account, AccountId, Network
 from sabir.networks.registry import network as find_network
 from sabir.storage.records import AccountRecord
@@ -37,7 +37,16 @@ class Installation:
         folder = self.config.agent.data_dir.root
         if not folder.is_dir():
             raise ConfigInvalid(f"there is no {folder}; run `sabir init` first")
-        return SqliteStorage.open(self.config.agent.data_dir.database_file)
+        file = self.config.agent.data_dir.database_file
+        try:
+            # Before SQLite does it for everybody to read; its other files follow.
+            file.touch(0o600)
+        except OSError as error:
+            raise StorageFailed(
+                f"{file}: {error.strerror}; check that the data directory is yours and"
+                " can be written"
+            ) from error
+        return SqliteStorage.open(file)
 
     def key(self) -> Secret:
         """Return the owner's key."""

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from sabir.errors import Code, Error, Unavailable
+from sabir.errors import Code, ConfigInvalid, Error, Unavailable
 
 ANSWER_TIMEOUT_S: Final = 90
 """Entering a chat may take the agent 60 s."""
@@ -33,7 +33,8 @@ def ask(socket: Path, method: str, path: str, body: Any = None) -> Any:
     Raises:
         NotRunning: nobody listens on the socket.
         Refusal: the agent refused, with its reason.
-        Unavailable: it does not answer in time.
+        Unavailable: it does not answer in time, or ended while we waited.
+        ConfigInvalid: the socket belongs to somebody else.
     """
     return asyncio.run(_ask(socket, method, path, body))
 
@@ -47,8 +48,17 @@ async def _ask(socket: Path, method: str, path: str, body: Any) -> Any:
             session.request(method, f"http://sabir{path}", json=body) as answer,
         ):
             content = await answer.json()
-    except (aiohttp.ClientConnectorError, FileNotFoundError):
+    except (aiohttp.ClientConnectorError, FileNotFoundError) as error:
+        if isinstance(getattr(error, "os_error", None), PermissionError):
+            raise ConfigInvalid(
+                f"{socket} is not ours to open; call sabir as the user who runs it"
+            ) from None
         raise NotRunning("start it with `sabir up`") from None
+    except aiohttp.ClientError as error:
+        raise Unavailable(
+            f"the running agent gave no answer ({type(error).__name__}); it may have"
+            " been stopped: see `sabir status` and its log"
+        ) from None
     except TimeoutError:
         raise Unavailable(
             f"the running agent does not answer in {ANSWER_TIMEOUT_S} s; see its log"

@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import click
@@ -11,8 +11,10 @@ import click
 from sabir.cli.composition import Installation
 from sabir.cli.context import Invocation
 from sabir.cli.control import NotRunning, ask
-from sabir.errors import Error
+from sabir.cli.harmless import harmless
+from sabir.errors import Error, StorageFailed
 from sabir.networks.registry import broken_plugins, networks
+from sabir.storage.sqlite.store import SqliteStorage
 
 DISK_FREE_OCTETS_MIN: Final = 1024**3
 """Under 1 GiB a single large file can fill the disk."""
@@ -27,7 +29,7 @@ def command(invocation: Invocation) -> None:
         found = found or bool(trouble)
         click.echo(f"{'TROUBLE' if trouble else 'ok':<8} {name}")
         if trouble:
-            click.echo(f"         {trouble}")
+            click.echo(harmless(f"         {trouble}"))
     if found:
         sys.exit(1)
 
@@ -48,9 +50,9 @@ def _examine(invocation: Invocation) -> Iterator[tuple[str, str]]:
     yield from _running(installation)
 
 
-def _trouble(check: object) -> str:
+def _trouble(check: Callable[[], object]) -> str:
     try:
-        check()  # type: ignore[operator]
+        check()
     except Error as error:
         return str(error)
     return ""
@@ -77,23 +79,30 @@ def _database(installation: Installation) -> Iterator[tuple[str, str]]:
         yield f"database {file}", str(error)
         return
     try:
-        wrong = asyncio.run(storage.check())
-        yield (
-            f"database {file}",
-            "; ".join(wrong)
-            + "; restore a backup, or recover it with `sqlite3 FILE .recover`"
-            if wrong
-            else "",
-        )
-        for count in asyncio.run(storage.counts()):
+        yield f"database {file}", _trouble(lambda: _check_file(storage))
+        try:
+            counts = asyncio.run(storage.counts())
+        except StorageFailed:
+            return  # the database's trouble, shown already
+        for count in counts:
             if count.ambiguous or count.refused:
                 trouble = f"{count.ambiguous} ambiguous, {count.refused} refused"
                 yield f"portal {count.portal}", f"{trouble}: `sabir log --trouble`"
-        asyncio.run(installation.accounts(storage))
-    except Error as error:
-        yield "accounts", str(error)
+        yield (
+            "accounts and their secrets",
+            _trouble(lambda: asyncio.run(installation.accounts(storage))),
+        )
     finally:
         storage.close()
+
+
+def _check_file(storage: SqliteStorage) -> None:
+    wrong = asyncio.run(storage.check())
+    if wrong:
+        raise StorageFailed(
+            "; ".join(wrong)
+            + "; restore a backup, or recover it with `sqlite3 FILE .recover`"
+        )
 
 
 def _running(installation: Installation) -> Iterator[tuple[str, str]]:

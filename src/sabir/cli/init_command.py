@@ -6,12 +6,11 @@ from pathlib import Path
 
 import click
 
-from sabir.cli.config import load_config
+from sabir.cli.config import parse_config
 from sabir.cli.config_keys import config_example
 from sabir.cli.context import Invocation, settings_of
 from sabir.cli.keys import create_key
 from sabir.errors import ConfigInvalid, StorageFailed
-from sabir.storage.sqlite.store import SqliteStorage
 
 
 @click.command("init")
@@ -22,17 +21,15 @@ def command(invocation: Invocation, owner: str | None, data_dir: str | None) -> 
     """Make the configuration, the data directory, the key and the database."""
     file = invocation.config_file
     if not file.exists():
-        name = owner or re.sub(
-            r"[^a-z0-9-]", "-", invocation.environ.get("USER", "owner").lower()
-        )
-        _write(file, config_example(owner=name, data_dir=data_dir))
+        _make(file, owner, data_dir, invocation)
         click.echo(f"configuration  {file}")
-    config = load_config(
-        file,
-        environ=invocation.environ,
-        home=invocation.home,
-        settings_of=settings_of,
-    )
+    elif owner or data_dir:
+        raise ConfigInvalid(
+            f"{file} is there already: change owner and data_dir in it, or name"
+            " another with --config"
+        )
+    installation = invocation.installation()
+    config = installation.config
     root = config.agent.data_dir.root
     try:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -42,9 +39,26 @@ def command(invocation: Invocation, owner: str | None, data_dir: str | None) -> 
         ) from error
     if create_key(config):
         click.echo("key            made; back it up: without it the secrets are lost")
-    SqliteStorage.open(config.agent.data_dir.database_file).close()
+    installation.open_storage().close()
     click.echo(f"data           {root}")
     click.echo("Next: `sabir account add ID NETWORK`, then `sabir up`.")
+
+
+def _make(
+    file: Path, owner: str | None, data_dir: str | None, invocation: Invocation
+) -> None:
+    """Write a configuration, if what was given makes a right one."""
+    user = invocation.environ.get("USER", "").lower() or "owner"
+    name = owner or re.sub(r"[^a-z0-9-]", "-", user)[:32]
+    text = config_example(owner=name, data_dir=data_dir)
+    parse_config(
+        text,
+        file=file,
+        environ=invocation.environ,
+        home=invocation.home,
+        settings_of=settings_of,
+    )
+    _write(file, text)
 
 
 def _write(file: Path, text: str) -> None:

@@ -6,6 +6,7 @@ import click
 
 from sabir.cli.context import Invocation
 from sabir.cli.control import ask
+from sabir.cli.harmless import harmless_line
 from sabir.errors import ConfigInvalid
 
 
@@ -47,7 +48,8 @@ def command(
         return
     click.echo(f"room {made['room']}")
     for portal in made["portals"]:
-        click.echo(f"  portal {portal['id']}  {portal['account']}:{portal['chat']}")
+        line = f"  portal {portal['id']}  {portal['account']}:{portal['chat']}"
+        click.echo(harmless_line(line))
     click.echo(
         "Readable by: the members of these chats, their servers, and this Sabir."
     )

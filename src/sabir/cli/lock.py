@@ -20,14 +20,19 @@ class InstanceLock:
 
         Raises:
             ConfigInvalid: another process has it; names its pid.
+            ConfigInvalid: there is no such folder.
             StorageFailed: the folder cannot be written.
         """
         try:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        except FileNotFoundError:
+            raise ConfigInvalid(
+                f"there is no {self._path.parent}; run `sabir init` first"
+            ) from None
         except OSError as error:
             raise StorageFailed(
-                f"{self._path}: {error.strerror}; run `sabir init` first, or check"
-                " that the data directory is yours"
+                f"{self._path}: {error.strerror}; check that the data directory is"
+                " yours and can be written"
             ) from error
         file = os.fdopen(descriptor, "r+")
         try:

@@ -11,6 +11,7 @@ import click
 
 from sabir.cli.composition import Installation
 from sabir.cli.context import Invocation
+from sabir.cli.harmless import harmless, harmless_line
 from sabir.cli.system import SystemClock
 from sabir.content import loss_codec
 from sabir.storage.records import LogLine, PortalId, PortalRecord, RoomId
@@ -19,11 +20,24 @@ from sabir.storage.sqlite.store import SqliteStorage
 POLL_MS: Final = 200
 """How soon a followed log shows what is new."""
 LINES_MAX: Final = 100_000
+"""At once; some tens of megabytes."""
+SEEN_MAX: Final = 10_000
+"""Lines that a followed log remembers, to show each state of each once."""
+
+Place = tuple[str, int, PortalId | None]
 
 
 @click.command("log")
 @click.option("-f", "--follow", is_flag=True, help="Go on as messages come.")
-@click.option("-n", "--lines", "count", default=20, show_default=True, help="How many.")
+@click.option(
+    "-n",
+    "--lines",
+    "count",
+    type=click.IntRange(1, LINES_MAX),
+    default=20,
+    show_default=True,
+    help="How many.",
+)
 @click.option("--room", metavar="URI", help="Only this room.")
 @click.option("--trouble", is_flag=True, help="Only ambiguous, refused and withheld.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object per line.")
@@ -40,7 +54,7 @@ def command(
     """Show each message's way: whence, whither, how long it took, what was lost."""
     installation = invocation.installation()
     shown = Shown(room=room, trouble=trouble, as_json=as_json)
-    asyncio.run(shown.run(installation, min(count, LINES_MAX), follow=follow))
+    asyncio.run(shown.run(installation, count, follow=follow))
 
 
 class Shown:
@@ -55,9 +69,9 @@ class Shown:
         self, installation: Installation, count: int, *, follow: bool
     ) -> None:
         """Print the newest lines; with `follow`, every change from then on."""
-        storage = installation.open_storage()
+        storage, clock = installation.open_storage(), SystemClock()
         try:
-            seen: dict[tuple[str, int, PortalId | None], LogLine] = {}
+            seen: dict[Place, LogLine] = {}
             after = 0
             while True:
                 lines = await storage.log(
@@ -66,9 +80,11 @@ class Shown:
                 await self._print(storage, lines, seen)
                 if not follow:
                     return
-                after = max([after, *(_moment(line) - 1 for line in lines)])
                 count = LINES_MAX
-                await SystemClock().sleep(POLL_MS)
+                newest = max([after, *(_moment(line) - 1 for line in lines)])
+                # Not into the future: the clock may have been put back.
+                after = min(newest, clock.now())
+                await clock.sleep(POLL_MS)
         finally:
             storage.close()
 
@@ -76,7 +92,7 @@ class Shown:
         self,
         storage: SqliteStorage,
         lines: Sequence[LogLine],
-        seen: dict[tuple[str, int, PortalId | None], LogLine],
+        seen: dict[Place, LogLine],
     ) -> None:
         portals = {p.id: p for p in await storage.portals(closed=True)}
         for line in lines:
@@ -84,10 +100,12 @@ class Shown:
             if seen.get(place) == line:
                 continue
             seen[place] = line
+            if len(seen) > SEEN_MAX:
+                del seen[next(iter(seen))]
             click.echo(
                 json.dumps(to_json(line, portals))
                 if self._as_json
-                else to_text(line, portals)
+                else harmless(to_text(line, portals))
             )
 
 
@@ -128,7 +146,8 @@ def to_text(line: LogLine, portals: Mapping[PortalId, PortalRecord]) -> str:
     text = (
         f"{at:%Y-%m-%d %H:%M:%S}.{line.received_at % 1000:03} #{line.seq:<6}"
         f" {line.kind:<8}"
-        f" {_chat(line.origin, portals)} -> {_chat(line.portal, portals)}"
+        f" {harmless_line(_chat(line.origin, portals))}"
+        f" -> {harmless_line(_chat(line.portal, portals))}"
         f"  {line.state:<9} {took}"
     )
     for note in (*phrases(line), *([line.detail] if line.detail else [])):

@@ -7,12 +7,14 @@ Results go to standard output, talk to standard error. Exit codes: 0 done,
 import importlib
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import click
 
 from sabir.cli.context import Invocation
+from sabir.cli.harmless import harmless
 from sabir.errors import Error
 
 COMMANDS: Final = {
@@ -66,12 +68,16 @@ def command(ctx: click.Context, config: str | None) -> None:
     ctx.obj = Invocation(given=config, environ=dict(os.environ), working_dir=Path.cwd())
 
 
-def main() -> None:
-    """Run the command line; errors become one paragraph and an exit code."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; errors become one paragraph and an exit code.
+
+    Args:
+        arguments: without the program's name; None: those of this process.
+    """
     try:
-        command.main(standalone_mode=False)
+        command.main(arguments, standalone_mode=False)
     except Error as error:
-        click.echo(f"sabir: {error.diagnostics()}", err=True)
+        click.echo(f"sabir: {harmless(error.diagnostics())}", err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()

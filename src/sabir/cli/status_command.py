@@ -9,6 +9,7 @@ import click
 from sabir.cli.composition import Installation
 from sabir.cli.context import Invocation
 from sabir.cli.control import NotRunning, ask
+from sabir.cli.harmless import harmless, harmless_line
 from sabir.cli.system import SystemClock
 
 
@@ -26,7 +27,7 @@ def command(invocation: Invocation, *, as_json: bool) -> None:
         click.echo(json.dumps(status))
         return
     for line in lines(status, now=SystemClock().now()):
-        click.echo(line)
+        click.echo(harmless(line))
 
 
 async def _from_storage(installation: Installation) -> dict[str, Any]:
@@ -91,10 +92,15 @@ def lines(status: dict[str, Any], *, now: int) -> list[str]:
         portals = [p for p in status["portals"] if p["room"] == room["id"]]
         if portals:
             out.append(
-                f"room {room['name'] or room['id']}  ({room['last_seq']} entries)"
+                f"room {harmless_line(room['name'] or room['id'])}"
+                f"  ({room['last_seq']} entries)"
             )
             out += [_portal_line(portal) for portal in portals]
     return out
+
+
+def _seconds(duration_ms: int) -> int:
+    return max(0, duration_ms) // 1000  # the clock may have been put back
 
 
 def _account_line(account: dict[str, Any], now: int) -> str:
@@ -102,9 +108,9 @@ def _account_line(account: dict[str, Any], now: int) -> str:
     status = account["status"]
     if status is None:
         return line
-    line += f" {status['state']:<20} for {(now - status['since']) // 1000} s"
+    line += f" {status['state']:<20} for {_seconds(now - status['since'])} s"
     if account["last_in"]:
-        line += f", last event {(now - account['last_in']) // 1000} s ago"
+        line += f", last event {_seconds(now - account['last_in'])} s ago"
     return line + (f"\n      {status['detail']}" if status["detail"] else "")
 
 
@@ -115,7 +121,8 @@ def _portal_line(portal: dict[str, Any]) -> str:
         for name in _COUNTS
         if counts.get(name)
     ]
-    line = f"  portal {portal['id']:<4} {portal['account']}:{portal['chat']}"
+    chat = harmless_line(f"{portal['account']}:{portal['chat']}")
+    line = f"  portal {portal['id']:<4} {chat}"
     if portal["state"] != "active":
         line += f"  {portal['state'].upper()}"
     if portal["detail"]:

@@ -4,6 +4,7 @@ import click
 
 from sabir.cli.context import Invocation
 from sabir.cli.control import ask
+from sabir.cli.harmless import harmless_line
 
 
 @click.command("unlink")
@@ -13,4 +14,5 @@ def command(invocation: Invocation, portal: int) -> None:
     """Disconnect PORTAL (a number from `sabir status`); its history stays."""
     socket = invocation.installation().config.agent.control_socket
     closed = ask(socket, "POST", "/unlink", {"portal": portal})
-    click.echo(f"portal {portal} closed: {closed['account']}:{closed['chat']}")
+    line = f"portal {portal} closed: {closed['account']}:{closed['chat']}"
+    click.echo(harmless_line(line))
