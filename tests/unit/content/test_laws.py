@@ -212,7 +212,7 @@ def _bare(piece: object) -> str:
         r"Link\(children=\(Text\(text='([^']*)'\),\), url='\1'\)",
         r"Text(text='\1')",
         written,
-    ).replace("'), Text(text='", "")
+    ).replace("'), Text(text='", "").replace(",)", ")")
 
 
 @settings(max_examples=400, deadline=None)
