@@ -55,6 +55,7 @@ from sabir.networks.matrix.envelope import (
 from sabir.networks.matrix.ghosts import DEVICE_ID, Ghosts
 from sabir.networks.matrix.listener import Transaction, listening
 from sabir.networks.matrix.media import download, upload
+from sabir.networks.matrix.pushes import PushOrder
 from sabir.networks.matrix.rooms import RoomBook, describe
 from sabir.networks.matrix.signals import SignalReader
 from sabir.networks.matrix.writer import SEND_WINDOW, Writer, entry_key
@@ -114,6 +115,7 @@ class AppService:
         self._session: _Session | None = None
         self._upload_octets_max: int | None = None
         self._done_txn: str | None = None
+        self._order = PushOrder(None)
         self._taking = asyncio.Lock()
         self._invites: dict[_Invite, None] = {}
         self._wake = asyncio.Event()
@@ -127,6 +129,7 @@ class AppService:
         host.report(ConnectionState.CONNECTING)
         self._failure = None
         self._done_txn = await host.cursor(TXN_CURSOR)
+        self._order = PushOrder(_txn_of(self._done_txn))
         config = self._config
         try:
             async with (
@@ -200,6 +203,7 @@ class AppService:
             self._wake.clear()
             if self._failure is not None:
                 raise self._failure
+            await self._have_repeated(client)
             while self._invites:
                 invite = next(iter(self._invites))
                 await self._accept(client, invite)
@@ -223,6 +227,13 @@ class AppService:
             else:
                 return
             await self._clock.sleep(PING_PAUSE_MS)
+
+    async def _have_repeated(self, client: Client) -> None:
+        """Have the homeserver repeat at once what we refused; else it takes seconds."""
+        if self._order.is_waiting:
+            await self._clock.sleep(PING_PAUSE_MS)  # until it has noted the refusal
+        if self._order.is_waiting:
+            await self._ping(client)
 
     def _ping_failed(self, no: Rejected) -> CredentialsRefused | Unavailable:
         if no.errcode.startswith("M_CONNECTION") or no.errcode == "M_URL_NOT_SET":
@@ -251,11 +262,15 @@ class AppService:
     # ---- coming in
 
     async def _take(self, pushed: Transaction) -> bool:
-        """Store a transaction; called by the listener."""
+        """Store a transaction; called by the listener. False: have it repeated."""
         session = self._session
         if session is None:
             return False
         async with self._taking:
+            if not self._order.admits(pushed.id):
+                _log.info("push_ahead_of_others_refused", txn=pushed.id)
+                self._wake.set()
+                return False
             mark = _mark(pushed)
             if mark != self._done_txn:
                 batch = self._sort(pushed, session)
@@ -266,6 +281,7 @@ class AppService:
                     self._failure = failure
                     self._wake.set()
                     raise
+            self._order.taken(pushed.id)
         for signal_event in pushed.ephemeral:
             self._signal(signal_event, session)
         self._wake.set()
@@ -531,6 +547,10 @@ def _mark(pushed: Transaction) -> str:
         event_id = event.get("event_id") if isinstance(event, dict) else None
         digest.update(f"\n{event_id}".encode("utf-8", "replace"))
     return f"{pushed.id[:64]} {digest.hexdigest()[:32]}"
+
+
+def _txn_of(mark: str | None) -> str | None:
+    return None if mark is None else mark.partition(" ")[0]
 
 
 def _echo(event: Json) -> Sent:
