@@ -15,6 +15,7 @@ from typing import Final, Self, TextIO
 
 import segno
 
+from sabir.cli.harmless import harmless
 from sabir.errors import ConfigInvalid
 
 LINE_OCTETS_MAX: Final = 64 * 1024
@@ -67,7 +68,7 @@ class Terminal:
 
     def say(self, text: str = "") -> None:
         """Show a text; control characters in it cannot move the cursor."""
-        self._out.write(_harmless(text) + "\n")
+        self._out.write(harmless(text) + "\n")
         self._out.flush()
 
     def show_code(self, data: str) -> None:
@@ -127,7 +128,7 @@ class Terminal:
 
     def _prompt(self, prompt: str) -> None:
         end = " " if self.is_interactive else "\n"
-        self._out.write(_harmless(prompt) + end)
+        self._out.write(harmless(prompt) + end)
         self._out.flush()
 
     def _has_blocks(self) -> bool:
@@ -141,12 +142,3 @@ class Terminal:
 def _wake(ready: "asyncio.Future[None]") -> None:
     if not ready.done():
         ready.set_result(None)
-
-
-def _harmless(text: str) -> str:
-    return "".join(
-        char
-        if char.isprintable() or char == "\n"
-        else char.encode("unicode_escape").decode()
-        for char in text
-    )
