@@ -85,6 +85,7 @@ CREATE TABLE timeline (                     -- rooms in hub order
 CREATE UNIQUE INDEX timeline_submission ON timeline (room, submission);
 CREATE UNIQUE INDEX timeline_entry ON timeline (entry);
 CREATE INDEX timeline_author ON timeline (room, author, kind, seq);
+CREATE INDEX timeline_accepted ON timeline (accepted_at);
 CREATE INDEX timeline_target ON timeline (target, author, seq) WHERE target IS NOT NULL;
 
 CREATE TABLE native_refs (                  -- an entry as a portal's chat knows it
@@ -112,7 +113,8 @@ CREATE TABLE deliveries (                   -- one row per piece that left (or c
     PRIMARY KEY (portal, seq, part)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX deliveries_open ON deliveries (portal, seq, part) WHERE state = 'sending';
-CREATE INDEX deliveries_trouble ON deliveries (portal, seq) WHERE state IN ('ambiguous', 'refused');
+CREATE INDEX deliveries_trouble ON deliveries (portal, seq)
+    WHERE state IN ('ambiguous', 'refused', 'withheld');
 CREATE UNIQUE INDEX deliveries_key ON deliveries (key);
 
 CREATE TABLE media (                        -- files in the spool

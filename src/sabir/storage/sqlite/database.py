@@ -130,6 +130,27 @@ class Database:
         except sqlite3.Error as error:
             raise explain(error, self._path) from error
 
+    async def survey(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """Answer a question that may take long, beside everything else.
+
+        Raises:
+            StorageFailed: the file cannot be read.
+        """
+
+        def ask() -> T:
+            connection = _connect(self._path)
+            try:
+                connection.execute("PRAGMA query_only = ON")
+                return question(connection)
+            except sqlite3.Error as error:
+                raise explain(error, self._path) from error
+            finally:
+                connection.close()
+
+        if self._reader is None:
+            raise StorageFailed(f"the database {self._path} is closed")
+        return await asyncio.to_thread(ask)
+
     # ---- the writer's thread
 
     def _run(self) -> None:

@@ -8,23 +8,41 @@ from sabir.clock import Instant
 from sabir.storage.records import LogLine, PortalCounts, PortalId, RoomId
 from sabir.storage.sqlite.part import Part
 
-_LEGS: Final = """
+_COLUMNS: Final = """
 SELECT t.room, t.seq, t.kind, t.author, t.author_name, t.origin, d.portal,
        coalesce(max(CASE WHEN d.state <> 'sent' THEN d.state END),
                 max(d.state), 'accepted'),
        coalesce(max(d.detail), ''), max(d.loss), count(d.part),
        t.received_at, t.accepted_at,
        CASE WHEN count(*) = count(d.settled_at) THEN max(d.settled_at) END
-FROM timeline t
+"""
+_NEWEST: Final = """
+FROM (
+    SELECT * FROM timeline WHERE (:room IS NULL OR room = :room)
+    ORDER BY accepted_at DESC LIMIT :window
+) t
 LEFT JOIN portals p ON p.room = t.room AND p.id IS NOT t.origin
 LEFT JOIN deliveries d ON d.portal = p.id AND d.seq = t.seq
 WHERE max(t.accepted_at, coalesce(d.settled_at, 0)) > :after
+"""
+_TROUBLED: Final = """
+FROM deliveries d
+JOIN portals p ON p.id = d.portal
+JOIN timeline t ON t.room = p.room AND t.seq = d.seq
+WHERE d.state IN ('ambiguous', 'refused', 'withheld')
+  AND max(t.accepted_at, coalesce(d.settled_at, 0)) > :after
   AND (:room IS NULL OR t.room = :room)
-  AND (NOT :trouble OR d.state IN ('ambiguous', 'refused', 'withheld'))
+"""
+_ORDER: Final = """
 GROUP BY t.room, t.seq, d.portal
 ORDER BY t.accepted_at DESC, t.room, t.seq DESC, d.portal
 LIMIT :count_max
 """
+_LEGS: Final = _COLUMNS + _NEWEST + _ORDER
+_TROUBLE: Final = _COLUMNS + _TROUBLED + _ORDER
+
+FOLLOWED_MAX: Final = 2_000
+"""Entries looked back at for legs that settled late, when a log is followed."""
 
 _COUNTS: Final = """
 SELECT p.id,
@@ -59,9 +77,12 @@ class SqliteJournal(Part):
             "after": after,
             "count_max": count_max,
             "room": room,
-            "trouble": trouble,
+            "window": max(count_max, FOLLOWED_MAX) if after else count_max,
         }
-        rows = self._database.read(lambda db: db.execute(_LEGS, named).fetchall())
+        query = _TROUBLE if trouble else _LEGS
+        rows = await self._database.survey(
+            lambda db: db.execute(query, named).fetchall()
+        )
         return [
             LogLine(
                 room=RoomId(room_),
@@ -99,7 +120,7 @@ class SqliteJournal(Part):
 
     async def counts(self) -> Sequence[PortalCounts]:
         """See `Journal.counts`."""
-        rows = self._database.read(lambda db: db.execute(_COUNTS).fetchall())
+        rows = await self._database.survey(lambda db: db.execute(_COUNTS).fetchall())
         return [
             PortalCounts(
                 portal=PortalId(portal),
@@ -137,7 +158,7 @@ class SqliteJournal(Part):
 
     async def check(self) -> Sequence[str]:
         """See `Journal.check`."""
-        rows = self._database.read(
+        rows = await self._database.survey(
             lambda db: db.execute("PRAGMA integrity_check(20)").fetchall()
         )
         return [str(row[0]) for row in rows if row[0] != "ok"]
