@@ -91,23 +91,22 @@ def _check_free(stored: Sequence[AccountRecord], account: str, wanted: str) -> N
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def list_(invocation: Invocation, *, as_json: bool) -> None:
-    """List the logins. Secrets are never shown."""
+    """List the logins. Secrets are never shown, nor read."""
     installation = invocation.installation()
     storage = installation.open_storage()
     try:
-        accounts = asyncio.run(installation.accounts(storage))
+        stored = {each.id: each for each in asyncio.run(storage.accounts())}
     finally:
         storage.close()
+    configured = installation.config.accounts
     rows = [
         {
-            "id": each.id,
-            "network": each.network,
-            "settings": dict(each.settings),
-            "from": "sabir.toml"
-            if each.id in installation.config.accounts
-            else "login",
+            "id": name,
+            "network": account.network,
+            "settings": dict(account.settings),
+            "from": "sabir.toml" if name in configured else "login",
         }
-        for each in accounts
+        for name, account in sorted((stored | dict(configured)).items())
     ]
     if as_json:
         click.echo(json.dumps(rows))

@@ -9,7 +9,13 @@ from sabir.agent.limits import Budget
 from sabir.cli.config import Config
 from sabir.cli.keys import owner_key
 from sabir.cli.system import SystemClock, system_rng
-from sabir.crypto.sealing import NONCE_OCTETS, open_sealed, seal
+from sabir.crypto.sealing import (
+    NONCE_OCTETS,
+    KeyDoesNotFit,
+    SealBroken,
+    open_sealed,
+    seal,
+)
 from sabir.crypto.secrets import Secret
 from sabir.errors import ConfigInvalid, StorageFailed
 from sabir.networks.api import Account, AccountId, Network
@@ -127,12 +133,16 @@ async def _stored(
     storage: SqliteStorage, record: AccountRecord, key: Secret
 ) -> Account:
     sealed = await storage.sealed_secrets(record.id)
+    try:
+        secrets = {
+            name: open_sealed(key, octets, context=_context(record.id, name))
+            for name, octets in sealed.items()
+        }
+    except (KeyDoesNotFit, SealBroken) as error:
+        raise type(error)(f"account {record.id}: {error}") from error
     return Account(
         id=AccountId(record.id),
         network=record.network,
         settings=record.settings,
-        secrets={
-            name: open_sealed(key, octets, context=_context(record.id, name))
-            for name, octets in sealed.items()
-        },
+        secrets=secrets,
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -31,6 +32,7 @@ def command(invocation: Invocation, *, as_json: bool) -> None:
 
 
 async def _from_storage(installation: Installation) -> dict[str, Any]:
+    """Return what the running agent would, as far as the database knows it."""
     storage = installation.open_storage()
     try:
         counts = {count.portal: count for count in await storage.counts()}
@@ -45,22 +47,13 @@ async def _from_storage(installation: Installation) -> dict[str, Any]:
                 {"id": name, "network": network, "status": None, "last_in": None}
                 for name, network in sorted(networks.items())
             ],
-            "rooms": [
-                {"id": room.id, "name": room.name, "last_seq": room.last_seq}
-                for room in await storage.rooms()
-            ],
+            "rooms": [asdict(room) for room in await storage.rooms()],
             "portals": [
                 {
-                    "id": portal.id,
-                    "room": portal.room,
-                    "account": portal.account,
-                    "chat": portal.chat,
-                    "name": portal.name,
-                    "state": portal.state,
-                    "detail": portal.detail,
-                    "counts": {
-                        name: getattr(counts[portal.id], name) for name in _COUNTS
-                    },
+                    **asdict(portal),
+                    "counts": asdict(counts[portal.id])
+                    if portal.id in counts
+                    else None,
                 }
                 for portal in await storage.portals()
             ],
