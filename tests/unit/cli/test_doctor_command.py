@@ -86,6 +86,16 @@ def test_a_damaged_database_says_how_to_recover(tmp_path: Path) -> None:
     assert ".recover" in _troubles(result)
 
 
+def test_a_file_that_is_no_database_is_named_and_left_alone(tmp_path: Path) -> None:
+    sabir = Shell(tmp_path)
+    sabir("init")
+    (tmp_path / "sabir.db").write_bytes(b"no database" * 1000)
+    result = sabir("doctor")
+    assert result.code == 1
+    assert "not a Sabir database" in _troubles(result)
+    assert (tmp_path / "sabir.db").read_bytes().startswith(b"no database")
+
+
 def test_a_broken_plug_in_is_named_with_the_way_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

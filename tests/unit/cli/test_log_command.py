@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sabir.cli import log_command
-from sabir.cli.log_command import to_text
+from sabir.cli.log_command import Place, Shown, to_text
 from sabir.clock import Instant
 from sabir.storage.records import LogLine, PortalId, PortalRecord, PortalState, RoomId
 from sabir.testing.memory_network import (
@@ -18,7 +18,7 @@ from sabir.testing.memory_network import (
     Rules,
     SendFault,
 )
-from tests.unit.agent.bridge import CHAT
+from tests.unit.agent.bridge import CHAT, bridged
 from tests.unit.cli.shell import Shell, first_line, lab
 
 TEXT = "the words of a message"
@@ -139,13 +139,16 @@ async def test_what_a_followed_log_remembers_is_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log_command, "SEEN_MAX", 2)
-    async with lab(tmp_path) as running:
+    shown = Shown(room=None, trouble=False, as_json=False)
+    seen: dict[Place, LogLine] = {}
+    async with bridged(tmp_path) as bridge:
         for number in range(5):
-            running.bridge.a.says(CHAT, "ada", f"m{number}")
-        await running.bridge.until_sent("b", 5)
-        await running.bridge.at_rest()
-        shown = await running.sabir.asks("log")
-    assert len(shown.out.splitlines()) == 5
+            bridge.a.says(CHAT, "ada", f"m{number}")
+        await bridge.until_sent("b", 5)
+        await bridge.at_rest()
+        lines = await bridge.storage.log(count_max=9)
+        await shown._print(bridge.storage, lines, seen)
+    assert [place[1] for place in seen] == [4, 5]
 
 
 def test_foreign_ids_and_reasons_cannot_make_lines_of_their_own() -> None:
