@@ -202,11 +202,13 @@ class Agent:
             _log.info("chat_not_open", portal=portal.id, detail=str(error))
         except Error as error:
             _log.warning("portal_stopped", portal=portal.id, detail=str(error))
+            portal.is_open.clear()
             await self._storage.set_portal_state(
                 portal.id, PortalState.STOPPED, str(error)
             )
         else:
             await self._storage.set_portal_state(portal.id, PortalState.ACTIVE)
+            portal.is_open.set()
 
     def _start_portal(self, portal: Portal) -> None:
         account = self._accounts.get(portal.account)

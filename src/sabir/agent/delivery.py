@@ -107,6 +107,7 @@ class Delivery:
         while True:
             self._portal.appended.clear()
             await self._account.connected.wait()
+            await self._portal.is_open.wait()
             try:
                 busy = await self.work()
             except Unavailable as error:

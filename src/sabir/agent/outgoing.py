@@ -165,7 +165,9 @@ class Preparer:
                 return replace(
                     plain,
                     target=known.first(target),
-                    emoji_before=await self._emoji_before(target, entry),
+                    emoji_before=await self._emoji_before(
+                        target, entry, relay=plain.relay
+                    ),
                 )
             case Deleted(target=target):
                 record = known.records.get(target)
@@ -223,15 +225,22 @@ class Preparer:
             target=message.first(target),
             reaction=known.first(reaction.entry),
             reaction_emoji=reaction.emoji,
-            emoji_before=await self._emoji_before(target, entry),
+            emoji_before=await self._emoji_before(target, entry, relay=plain.relay),
         )
 
     async def _emoji_before(
-        self, target: MessageId, entry: EntryRecord
+        self, target: MessageId, entry: EntryRecord, *, relay: bool
     ) -> tuple[str, ...]:
-        """Return the author's reactions on a message as they stood before an entry."""
+        """Return the reactions on a message as they stood before an entry.
+
+        Those of the entry's author; with one account for all, those of all that
+        it speaks for (RXN-7).
+        """
         in_force = await self._storage.reactions(
-            target, entry.author, until=entry.seq - 1
+            target,
+            None if relay else entry.author,
+            until=entry.seq - 1,
+            not_from=self._portal.id if relay else None,
         )
         return tuple(reaction.emoji for reaction in in_force)
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 
-from sabir.storage.records import PortalId, PortalRecord, RoomId
+from sabir.storage.records import PortalId, PortalRecord, PortalState, RoomId
 
 
 class Portal:
@@ -16,6 +16,10 @@ class Portal:
         """Rung when the inbox has something for us."""
         self.appended = asyncio.Event()
         """Rung when the room's timeline has grown."""
+        self.is_open = asyncio.Event()
+        """Set unless the network keeps us out of the chat."""
+        if record.state is not PortalState.STOPPED:
+            self.is_open.set()
 
     @property
     def id(self) -> PortalId:

@@ -153,6 +153,7 @@ class Spool:
             digest, size = await self._write(part, chunks)
             path = self._folder / digest.hex()
             part.rename(path)
+            await asyncio.to_thread(_flush_folder, self._folder)
             return SpooledFile(path, digest, size)
         except OSError as error:
             raise StorageFailed(
@@ -192,3 +193,12 @@ class Spool:
                 self._octets_here -= path.stat().st_size
                 path.unlink()
         return len(gone)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a new name in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

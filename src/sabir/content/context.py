@@ -43,7 +43,8 @@ class RenderContext:
     """The network has refused the native edit (EDT-5)."""
 
     emoji_before: tuple[str, ...] = ()
-    """The author's reactions on the target before this entry, oldest first."""
+    """The author's reactions on the target before this entry, oldest first; with
+    `relay` those of everybody the account speaks for, one for each person."""
     reaction_emoji: str = ""
     """Of the reaction that is taken back; empty: a message is deleted."""
     reaction: NativeRef | None = None

@@ -31,7 +31,8 @@ def react(
     if target is None or capabilities.reaction < Support.PARTIAL:
         return _as_text(meaning.emoji, target, capabilities, context)
     before = context.emoji_before
-    after = (*(each for each in before if each != meaning.emoji), meaning.emoji)
+    others = dict.fromkeys(each for each in before if each != meaning.emoji)
+    after = (*others, meaning.emoji)
     shown = _shown(after, capabilities)
     items = _kept_back(after, shown)
     if context.relay:
@@ -45,8 +46,13 @@ def take_back(capabilities: Capabilities, context: RenderContext) -> Speech:
     emoji, target = context.reaction_emoji, context.target
     if target is None or capabilities.reaction < Support.PARTIAL:
         return _text_taken_back(capabilities, context)
-    before = _shown(context.emoji_before, capabilities)
-    left = tuple(each for each in context.emoji_before if each != emoji)
+    before = _shown(tuple(dict.fromkeys(context.emoji_before)), capabilities)
+    others = list(context.emoji_before)
+    if emoji in others:
+        others.remove(emoji)
+    if emoji in others:  # RXN-7: the account shows it for somebody else too
+        return Speech([], [])
+    left = tuple(dict.fromkeys(others))
     shown = _shown(left, capabilities)
     items = _kept_back(left, shown)
     if context.emoji_before and emoji not in before:

@@ -159,14 +159,20 @@ class Timeline(Protocol):
         ...
 
     async def reactions(
-        self, target: MessageId, author: str, *, until: int | None = None
+        self,
+        target: MessageId,
+        author: str | None,
+        *,
+        until: int | None = None,
+        not_from: PortalId | None = None,
     ) -> Sequence[ReactionRecord]:
         """Return an author's reactions on an entry, oldest first.
 
         Args:
             target: the entry reacted to.
-            author: the author of the reactions.
+            author: the author of the reactions; None: anybody.
             until: as things stood after this sequence number; None: now.
+            not_from: without those that came through this portal.
         """
         ...
 

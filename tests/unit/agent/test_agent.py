@@ -1,6 +1,7 @@
 """The agent as a whole, over two in-memory networks."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from sabir.content.rich import Paragraph, Rich, Strong, Text
 from sabir.errors import PolicyRefused, Unavailable
 from sabir.networks.api import ConnectionState, Delivered, Read, Typing
 from sabir.storage.records import PortalId, PortalState
-from sabir.testing.memory_network import Rules
+from sabir.testing.memory_network import RICH, Rules
 from tests.unit.agent.bridge import CHAT, Bridge, bridged
 
 
@@ -151,6 +152,21 @@ async def test_sets_of_reactions_become_single_ones(tmp_path: Path) -> None:
         sent = await bridge.until_sent("b", 4)
         assert [each["type"] for each in sent[1:]] == ["react", "react", "delete"]
         assert [each.get("emoji") for each in sent[1:3]] == ["👍", "🎉"]
+
+
+async def test_one_account_shows_everybodys_reactions(tmp_path: Path) -> None:
+    relay = replace(RICH, ghosts=False)
+    async with bridged(tmp_path, capabilities={"b": relay}) as bridge:
+        first = bridge.a.says(CHAT, "ada", "news")
+        bridge.a.reacts(CHAT, "ada", first, "👍")
+        bridge.a.reacts(CHAT, "bea", first, "👍")
+        bridge.a.reacts(CHAT, "bea", first, "🎉")
+        bridge.a.unreacts(CHAT, "bea", first, "👍")
+        bridge.a.unreacts(CHAT, "ada", first, "👍")
+        await bridge.until_sent("b", 5)
+        await bridge.at_rest()
+        kinds = [each["type"] for each in bridge.sent("b")[1:]]
+        assert kinds == ["react", "react", "react", "delete"]
 
 
 async def test_a_file_arrives_whole_and_is_fetched_once(tmp_path: Path) -> None:
@@ -343,10 +359,15 @@ async def test_a_portal_is_stopped_when_the_chat_shuts_us_out_and_comes_back(
         async with asyncio.timeout(5):
             while await state() is not PortalState.STOPPED:
                 await asyncio.sleep(0.01)
+            bridge.a.says(CHAT, "ada", "waits")
+            await asyncio.sleep(0.05)
+            assert bridge.sent("b") == []
             chat.accounts = None
             bridge.b.drop_sessions()
             while await state() is not PortalState.ACTIVE:
                 await asyncio.sleep(0.01)
+        (sent,) = await bridge.until_sent("b", 1)
+        assert sent["text"] == "waits"
 
 
 async def test_a_portal_of_a_removed_account_is_left_alone(tmp_path: Path) -> None:

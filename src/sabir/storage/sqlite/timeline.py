@@ -35,7 +35,9 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _REACTIONS: Final = """
 SELECT r.entry, r.emoji FROM timeline r
-WHERE r.target = :target AND r.author = :author AND r.kind = 'reacted'
+WHERE r.target = :target AND r.kind = 'reacted'
+  AND (:author IS NULL OR r.author = :author)
+  AND (:not_from IS NULL OR r.origin IS NOT :not_from)
   AND (:until IS NULL OR r.seq <= :until)
   AND NOT EXISTS (SELECT 1 FROM timeline d WHERE d.target = r.entry
     AND d.kind = 'deleted' AND (:until IS NULL OR d.seq <= :until))
@@ -155,14 +157,21 @@ class SqliteTimeline(Part):
         return None if row is None else MessageId(row[0])
 
     async def reactions(
-        self, target: MessageId, author: str, *, until: int | None = None
+        self,
+        target: MessageId,
+        author: str | None,
+        *,
+        until: int | None = None,
+        not_from: PortalId | None = None,
     ) -> Sequence[ReactionRecord]:
         """See `Timeline.reactions`."""
-        rows = self._database.read(
-            lambda db: db.execute(
-                _REACTIONS, {"target": target, "author": author, "until": until}
-            ).fetchall()
-        )
+        named = {
+            "target": target,
+            "author": author,
+            "until": until,
+            "not_from": not_from,
+        }
+        rows = self._database.read(lambda db: db.execute(_REACTIONS, named).fetchall())
         return [ReactionRecord(entry=entry, emoji=emoji) for entry, emoji in rows]
 
 
