@@ -21,6 +21,7 @@ from typing import Any, Final, cast
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from slixmpp import ClientXMPP, ComponentXMPP
+from slixmpp.stanza.stream_error import StreamError
 from slixmpp.xmlstream.xmlstream import XMLStream
 
 from sabir.crypto.secrets import Secret
@@ -36,6 +37,10 @@ ANSWER_TIMEOUT_S: Final = 30
 CLOSE_TIMEOUT_S: Final = 2
 _STANZAS: Final = ("message", "presence", "iq")
 _PREFIX_OCTETS: Final = 10
+_NOT_WELL_FORMED: Final = (
+    b"<stream:error><not-well-formed xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"
+    b"</stream:error></stream:stream>"
+)
 
 OnStanza = Callable[[Element], None]
 
@@ -78,6 +83,13 @@ class _Tap(XMLStream):
     def negotiate(self, xml: Element) -> None:
         """Let the library handle what belongs to opening the stream."""
         super()._spawn_event(xml)
+
+    def send(self, data: Any, use_filters: bool = True) -> None:
+        """Write for the library; its one stream error says that it cannot parse."""
+        if isinstance(data, StreamError):
+            self.stream.malformed()
+        else:
+            super().send(data, use_filters)
 
     def exception(self, exception: BaseException) -> None:
         """Take an error out of the library's own handlers."""
@@ -244,6 +256,17 @@ class Stream:
         self._lost.set()
         if self._xmpp is not None and self._xmpp.transport is not None:
             self._xmpp.abort()
+
+    def malformed(self) -> None:
+        """End a stream whose next octets are no XML, and say so (RFC 6120, 4.9.3)."""
+        if self._xmpp.transport is not None:
+            self._xmpp.transport.write(_NOT_WELL_FORMED)
+        self.lose(
+            Unavailable(
+                f"{self._where()} sent something that is no XML: check that an XMPP "
+                "server is at this host and port; if it is, its log says why"
+            )
+        )
 
     async def wait_lost(self) -> Error:
         """Wait until the stream is over; return why."""
