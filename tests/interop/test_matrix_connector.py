@@ -1026,7 +1026,7 @@ async def test_a_token_of_somebody_else_is_refused(account: Account) -> None:
     with pytest.raises(CredentialsRefused, match="belongs to"):
         await PlainAccount(config, clock=LoopClock()).run(account.host)
     config = replace(account.config, access_token=Secret(b"wrong"))
-    with pytest.raises(CredentialsRefused, match="log in again"):
+    with pytest.raises(CredentialsRefused, match="access_token: log in again"):
         await PlainAccount(config, clock=LoopClock()).run(account.host)
 
 

@@ -452,8 +452,9 @@ def _checked(answer: aiohttp.ClientResponse, octets: bytes) -> Json:
         raise Unavailable(f"{where} limits our rate", retry_after_ms=wait)
     if errcode in {"M_UNKNOWN_TOKEN", "M_MISSING_TOKEN"}:
         raise CredentialsRefused(
-            f"{where} does not accept the token ({errcode}); log in again, or install "
-            "the registration file on the homeserver and restart it"
+            f"{where} does not accept the token ({errcode}). If it is the "
+            "access_token: log in again; if it is the as_token: install the "
+            "registration file that holds it on the homeserver and restart that"
         )
     if status >= 500 and not errcode.startswith(("M_BAD_STATUS", "M_CONNECTION")):
         raise Unavailable(f"{where} answered {status} {text}; its log says why")
