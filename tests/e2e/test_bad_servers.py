@@ -5,6 +5,7 @@ no secret in what it sends, logs or shows.
 """
 
 import asyncio
+import io
 import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -165,6 +166,42 @@ async def test_a_wrong_hs_token_gets_403_and_both_sides_are_named(
     assert set(homeserver.pushed) == {403}
     assert "another hs_token than ours" in detail
     assert "registration file" in detail
+
+
+PUSHES: dict[str, tuple[bytes, int]] = {
+    "empty": (b"", 400),
+    "cut": (b"{", 400),
+    "no list": (b'{"events": "none"}', 400),
+    "deep": (b"[" * 100_000, 400),
+    "oversized": (b" " * (32 * 1024 * 1024 + 1), 413),
+    "odd": (b'{"events": [null, 1, {}, {"event_id": "$x"}], "ephemeral": 7}', 200),
+}
+
+
+async def test_a_malformed_push_is_answered_and_the_next_one_is_taken(
+    tmp_path: Path,
+) -> None:
+    port = closed_port()
+    listener = f"http://127.0.0.1:{port}"
+    homeserver = Homeserver(hs_token=f"{CANARY}-hs_token", listener=listener)
+    async with serving(homeserver) as url:
+        sabir = matrix(tmp_path, url, port)
+        async with up(sabir):
+            await account(sabir, "connected")
+            for name, (body, answer) in PUSHES.items():
+                assert await _push(listener, name, body) == answer, name
+                assert await _push(listener, f"after {name}", b'{"events": []}') == 200
+            assert await account(sabir, "connected") == ""
+
+
+async def _push(listener: str, txn: str, body: bytes) -> int:
+    headers = {"Authorization": f"Bearer {CANARY}-hs_token"}
+    url = f"{listener}/_matrix/app/v1/transactions/{txn}"
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.put(url, data=io.BytesIO(body)) as answer,
+    ):
+        return answer.status
 
 
 # ---- Matrix: certificates

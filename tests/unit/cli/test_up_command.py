@@ -155,6 +155,32 @@ def test_what_keeps_it_from_running_is_said_in_one_paragraph(sabir: Shell) -> No
     assert "Traceback" not in err
 
 
+def test_a_damaged_database_is_named_and_left_as_it_is(sabir: Shell) -> None:
+    file = sabir.folder / "sabir.db"
+    damaged = file.read_bytes()[:100] + b"\xff" * 50_000
+    file.write_bytes(damaged)
+    ended = sabir.spawn("up", stderr=subprocess.PIPE)
+    _, err = ended.communicate(timeout=PATIENCE_S)
+    assert ended.returncode == 1
+    last = err.splitlines()[-1]
+    assert str(file) in last
+    assert "damaged" in last
+    assert "restore a backup" in last
+    assert "Traceback" not in err
+    assert file.read_bytes() == damaged
+
+
+def test_a_wrong_key_in_the_configuration_is_named_with_its_line(
+    sabir: Shell,
+) -> None:
+    sabir.config.write_text(sabir.config.read_text() + "listen_prt = 1\n")
+    result = sabir("up")
+    assert result.code == 2
+    assert 'unknown key "listen_prt"' in result.err
+    assert 'did you mean "listen_port"?' in result.err
+    assert "line " in result.err
+
+
 def test_a_socket_path_that_is_a_file_is_not_deleted(sabir: Shell) -> None:
     precious = sabir.folder / "control.sock"
     precious.write_text("not yours")
