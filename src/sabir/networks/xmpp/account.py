@@ -248,8 +248,11 @@ class AccountConnector(XmppConnector):
         return ChatId(other if sender == self._own else sender)
 
     def _is_for_people(self, chat: ChatId, stanza: Element) -> bool:
+        """Tell whether to hand a message on: only open chats are our business."""
+        assert self._host is not None
         return (
             stanza.get("type") not in ("groupchat", "error")
+            and chat in self._host.chats()
             and not self._is_room(chat)
             and decoding.says_something(stanza)
         )

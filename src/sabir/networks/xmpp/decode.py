@@ -75,7 +75,8 @@ def decode(event: NativeEvent) -> Incoming | None:
 
     Raises:
         PeerMisbehaved: XMPP-001 too large, XMPP-002 not XML, XMPP-003 a reference
-            without an id, XMPP-004 moderation by somebody other than the room.
+            without an id, XMPP-004 moderation by somebody other than the room,
+            XMPP-005 nested too deep.
     """
     arrived = unseal(event.payload)
     match arrived.kind:

@@ -21,6 +21,9 @@ from sabir.networks.xmpp import names
 
 PAYLOAD_OCTETS_MAX: Final = 600_000
 """Above what Prosody (524,288) lets a component receive, so nothing honest is cut."""
+DEPTH_MAX: Final = 64
+"""Elements within elements. Honest stanzas have under ten; a server's limit on octets
+lets thirty thousand through, and Python's own writer gives up at a thousand."""
 _ID_OCTETS: Final = 20
 
 
@@ -34,6 +37,7 @@ class Kind(StrEnum):
     RENICKED = "renicked"
     ROOM_NAME = "room-name"
     OVERSIZED = "oversized"
+    NESTED = "nested"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,16 +54,31 @@ class Arrived:
 
 
 def seal(arrived: Arrived) -> bytes:
-    """Return the octets to store, at most `PAYLOAD_OCTETS_MAX`."""
+    """Return the octets to store, at most `PAYLOAD_OCTETS_MAX`.
+
+    Of a stanza that is too large or nested too deep only the header is kept, and why.
+    """
+    if _is_deep(arrived.stanza):
+        return _octets(_header(arrived, Kind.NESTED, ""))
     octets = _octets(arrived)
     if len(octets) <= PAYLOAD_OCTETS_MAX:
         return octets
+    return _octets(_header(arrived, Kind.OVERSIZED, str(len(octets))))
+
+
+def _header(arrived: Arrived, kind: Kind, value: str) -> Arrived:
     header = Element(arrived.stanza.tag, dict(arrived.stanza.attrib))
-    return _octets(
-        Arrived(
-            kind=Kind.OVERSIZED, at=arrived.at, stanza=header, value=str(len(octets))
-        )
-    )
+    return Arrived(kind=kind, at=arrived.at, stanza=header, value=value)
+
+
+def _is_deep(element: Element) -> bool:
+    """Tell whether elements are nested deeper than `DEPTH_MAX`, level by level."""
+    level = [element]
+    for _ in range(DEPTH_MAX):
+        level = [child for one in level for child in one]
+        if not level:
+            return False
+    return True
 
 
 def _octets(arrived: Arrived) -> bytes:
@@ -80,7 +99,8 @@ def unseal(payload: bytes) -> Arrived:
     """Read what `seal` wrote.
 
     Raises:
-        PeerMisbehaved: XMPP-001, too large; XMPP-002, not our envelope or not XML.
+        PeerMisbehaved: XMPP-001, too large; XMPP-002, not our envelope or not XML;
+            XMPP-005, nested too deep.
     """
     if len(payload) > PAYLOAD_OCTETS_MAX:
         raise PeerMisbehaved("XMPP-001", f"{len(payload)} octets in one stanza")
@@ -101,6 +121,8 @@ def unseal(payload: bytes) -> Arrived:
         raise PeerMisbehaved("XMPP-002", type(error).__name__) from error
     if arrived.kind is Kind.OVERSIZED:
         raise PeerMisbehaved("XMPP-001", f"{arrived.value} octets in one stanza")
+    if arrived.kind is Kind.NESTED or _is_deep(arrived.stanza):
+        raise PeerMisbehaved("XMPP-005", f"elements nested deeper than {DEPTH_MAX}")
     return arrived
 
 

@@ -1,6 +1,6 @@
 """What is stored: the stanza, and beside it what it does not say."""
 
-from xml.etree.ElementTree import Element, fromstring
+from xml.etree.ElementTree import Element, SubElement, fromstring
 
 import pytest
 from hypothesis import given
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sabir.clock import Instant
 from sabir.errors import PeerMisbehaved
 from sabir.networks.xmpp.envelope import (
+    DEPTH_MAX,
     PAYLOAD_OCTETS_MAX,
     Arrived,
     Kind,
@@ -22,7 +23,10 @@ XML_TEXT = st.text(
 ).filter(lambda text: "\ufffe" not in text and "\uffff" not in text)
 
 
-@given(XML_TEXT, XML_TEXT, st.sampled_from(list(Kind)[:-1]), st.booleans())
+WHOLE = [kind for kind in Kind if kind not in (Kind.OVERSIZED, Kind.NESTED)]
+
+
+@given(XML_TEXT, XML_TEXT, st.sampled_from(WHOLE), st.booleans())
 def test_what_is_sealed_comes_back(
     body: str, nick: str, kind: Kind, occupant_ids: bool
 ) -> None:
@@ -51,6 +55,34 @@ def test_a_stanza_that_is_too_large_is_stored_as_its_header() -> None:
     assert b"a@b" in payload
     with pytest.raises(PeerMisbehaved, match="XMPP-001"):
         unseal(payload)
+
+
+def nested(depth: int) -> Element:
+    stanza = inside = Element("{jabber:client}message", {"from": "a@b", "id": "1"})
+    for _ in range(depth):
+        inside = SubElement(inside, "{x}a")
+    return stanza
+
+
+def test_a_stanza_that_is_nested_too_deep_is_stored_as_its_header() -> None:
+    for depth in (DEPTH_MAX, 100_000):
+        stanza = nested(depth)
+        payload = seal(Arrived(kind=Kind.MESSAGE, at=Instant(0), stanza=stanza))
+        assert len(payload) < 1_000
+        assert b"a@b" in payload
+        with pytest.raises(PeerMisbehaved, match="XMPP-005"):
+            unseal(payload)
+    stanza = nested(DEPTH_MAX - 1)
+    payload = seal(Arrived(kind=Kind.MESSAGE, at=Instant(0), stanza=stanza))
+    assert len(list(unseal(payload).stanza.iter())) == DEPTH_MAX
+
+
+def test_deep_elements_in_a_stored_payload_are_the_peers_fault() -> None:
+    deep = b"<a>" * 50_000 + b"</a>" * 50_000
+    with pytest.raises(PeerMisbehaved, match="XMPP-005"):
+        unseal(b'<arrived kind="message" at="1"><m>' + deep + b"</m></arrived>")
+    with pytest.raises(PeerMisbehaved, match="XMPP-002"):
+        unseal(b'<arrived kind="message" at="1">' + b"<a>" * 100_000)
 
 
 @pytest.mark.parametrize(
