@@ -22,6 +22,8 @@ from sabir.testing.servers.authority import keep_certificate
 from tests.unit.cli.shell import CANARY, PATIENCE_S, Shell, closed_port
 
 BOT = "@sabir_bot:example.org"
+STOP_S = 2.0
+"""Within this `sabir up` must end, whatever a server does."""
 
 
 @dataclass
@@ -99,7 +101,7 @@ def matrix(folder: Path, url: str, port: int) -> Shell:
 
 @asynccontextmanager
 async def up(sabir: Shell, **environ: str) -> AsyncIterator[None]:
-    """Run `sabir up`; afterwards it must still be there, and have told no secret."""
+    """Run `sabir up`; it must go on, end when told, and have told no secret."""
     assert (await sabir.asks("init")).code == 0
     with (sabir.folder / "up.log").open("a") as log:
         env = {**os.environ, **environ}
@@ -108,9 +110,12 @@ async def up(sabir: Shell, **environ: str) -> AsyncIterator[None]:
         await asyncio.to_thread(sabir.wait_until_up, process)
         yield
         assert process.poll() is None
-    finally:
         process.terminate()
-        await asyncio.to_thread(process.wait)
+        # In a thread: the servers of the test must go on meanwhile.
+        assert await asyncio.to_thread(process.wait, STOP_S) == 0
+    finally:
+        process.kill()
+        process.wait()
     assert CANARY not in sabir.log()
 
 
@@ -323,3 +328,21 @@ async def test_something_else_at_the_port_is_said(tmp_path: Path) -> None:
             detail = await account(sabir, "transient_disconnect")
     assert f"127.0.0.1:{port}" in detail
     assert "no XML" in detail
+
+
+async def test_a_server_that_never_says_goodbye_does_not_keep_us_from_ending(
+    tmp_path: Path,
+) -> None:
+    async def accept(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        await reader.readuntil(b"<stream:stream")
+        writer.write(STREAM.encode())
+        await reader.readuntil(b"</handshake>")
+        writer.write(b"<handshake/>")
+        await reader.read()
+
+    async with listening(accept) as port:
+        sabir = component(tmp_path, port)
+        async with up(sabir):
+            await account(sabir, "connected")
