@@ -55,9 +55,8 @@ class ControlServer:
         app.router.add_get("/chats/{account}", self._chats)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
         await self._runner.setup()
-        if self._path.is_socket():  # left behind by one that was killed
-            self._path.unlink()
-        elif self._path.exists():
+        # asyncio takes the place of a socket that a killed process left behind.
+        if self._path.exists() and not self._path.is_socket():
             raise ConfigInvalid(
                 f"{self._path} is there and is no socket; set agent.control_socket to"
                 " another path"
