@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import structlog
@@ -55,6 +55,7 @@ from sabir.networks.matrix.envelope import (
 from sabir.networks.matrix.ghosts import DEVICE_ID, Ghosts
 from sabir.networks.matrix.listener import Transaction, listening
 from sabir.networks.matrix.media import download, upload
+from sabir.networks.matrix.progress import Progress
 from sabir.networks.matrix.pushes import PushOrder
 from sabir.networks.matrix.rooms import RoomBook, describe
 from sabir.networks.matrix.signals import SignalReader
@@ -85,6 +86,7 @@ class _Session:
     ghosts: Ghosts
     writer: Writer
     signals: SignalReader
+    progress: Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,7 @@ class AppService:
                     config.listen_port,
                     hs_token=config.hs_token,
                     take=self._take,
+                    met=self._met,
                 ),
                 http_session() as http,
             ):
@@ -165,7 +168,9 @@ class AppService:
             with_times=True,
         )
         signals = SignalReader(self._book, self._config.is_ours)
-        self._session = _Session(client, host, ghosts, writer, signals)
+        progress = Progress(host, self._clock)
+        await progress.load()
+        self._session = _Session(client, host, ghosts, writer, signals, progress)
         await self._ping(client)
         for room, user in json.loads(await host.recall(INVITES_FACT) or "[]"):
             self._invites[_Invite(ChatId(room), user)] = None
@@ -204,6 +209,7 @@ class AppService:
             if self._failure is not None:
                 raise self._failure
             await self._have_repeated(client)
+            await self._read_histories()
             while self._invites:
                 invite = next(iter(self._invites))
                 await self._accept(client, invite)
@@ -271,16 +277,19 @@ class AppService:
                 _log.info("push_ahead_of_others_refused", txn=pushed.id)
                 self._wake.set()
                 return False
-            mark = _mark(pushed)
-            if mark != self._done_txn:
-                batch = self._sort(pushed, session)
-                try:
-                    await self._store(batch, mark, session)
-                except StorageFailed as failure:
-                    # The next run's ping makes the homeserver repeat it.
-                    self._failure = failure
-                    self._wake.set()
-                    raise
+            try:
+                for room in self._unread_of(pushed, session):
+                    await self._read_history(room, session)
+                mark = _mark(pushed)
+                if mark != self._done_txn:
+                    await self._store(self._sort(pushed, session), mark, session)
+            except Unavailable:
+                return False
+            except StorageFailed as failure:
+                # The next run's ping makes the homeserver repeat it.
+                self._failure = failure
+                self._wake.set()
+                raise
             self._order.taken(pushed.id)
         for signal_event in pushed.ephemeral:
             self._signal(signal_event, session)
@@ -293,8 +302,11 @@ class AppService:
         if batch.invites:
             self._invites |= dict.fromkeys(batch.invites)
             await self._remember_invites(session.host)
-        if batch.events or batch.echoes:
-            await session.host.take(batch.events, cursors={TXN_CURSOR: mark})
+        progress = session.progress
+        if batch.events or batch.echoes or progress.is_behind:
+            cursors = {**progress.cursors, TXN_CURSOR: mark}
+            await session.host.take(batch.events, cursors=cursors)
+            progress.saved()
             self._done_txn = mark
 
     def _sort(self, pushed: Transaction, session: _Session) -> _Batch:
@@ -304,6 +316,7 @@ class AppService:
                 _log.warning("event_without_ids_skipped", txn=pushed.id)
                 continue
             room = ChatId(event["room_id"])
+            session.progress.note(room, event["event_id"])
             if self._config.is_ours(event["sender"]):
                 key = entry_key(content_of(event))
                 if key is not None and not session.writer.reports(key):
@@ -315,6 +328,49 @@ class AppService:
             self._book.note(event)
             batch.events.append(seal(event, known or _named_by(event)))
         return batch
+
+    # ---- what was not pushed
+
+    def _met(self) -> None:
+        """Doubt what was pushed: the homeserver may have been restarted."""
+        if self._session is not None and self._session.progress.connected():
+            self._wake.set()
+
+    def _unread_of(self, pushed: Transaction, session: _Session) -> list[ChatId]:
+        unread = session.progress.unread
+        rooms = {e.get("room_id") for e in pushed.events if isinstance(e, dict)}
+        return [room for room in unread if room in rooms]
+
+    async def _read_histories(self) -> None:
+        session = self._connected()
+        for room in list(session.progress.unread):
+            async with self._taking:
+                if room in session.progress.unread:
+                    await self._read_history(room, session)
+
+    async def _read_history(self, room: ChatId, session: _Session) -> None:
+        """Take what a room has and was not pushed.
+
+        Raises:
+            StorageFailed: nothing was taken.
+            Unavailable: no answer.
+        """
+        try:
+            events = await session.progress.missing(
+                session.client, room, voice=self._bot
+            )
+        except Rejected as no:
+            session.progress.unread.discard(room)
+            _log.info("history_not_compared", room=room, errcode=no.errcode)
+            return
+        if not events:
+            return
+        # Ours among them need no echo: a send in doubt is repeated and settled so.
+        batch = self._sort(Transaction("", tuple(events), ()), session)
+        late = [replace(event, late=True) for event in batch.events]
+        await session.host.take(late, cursors=session.progress.cursors)
+        session.progress.saved()
+        _log.info("history_taken", room=room, events=len(late))
 
     def _invitations(self, event: Json) -> Iterator[_Invite]:
         membership = content_of(event).get("membership")
@@ -374,6 +430,7 @@ class AppService:
         return await self._describe(client, room)
 
     async def _describe(self, client: Client, room: ChatId) -> ChatInfo:
+        await self._connected().progress.begin(client, room, voice=self._bot)
         await self._book.load(client, room, voice=self._bot)
         members = self._book.members(room)
         people = sum(not self._config.is_ours(user) for user in members)
@@ -393,6 +450,7 @@ class AppService:
                 _log.info("ghost_not_left", room=chat, errcode=no.errcode)
         self._book.forget(chat)
         session.writer.forget(chat)
+        await session.progress.end(chat)
 
     async def list_chats(self) -> Sequence[ChatInfo]:
         """Return the rooms the bot is in."""

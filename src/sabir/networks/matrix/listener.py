@@ -7,10 +7,12 @@
 
 import errno
 import json
+from asyncio import BaseTransport
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
+from weakref import WeakSet
 
 from aiohttp import web
 
@@ -33,7 +35,9 @@ class Transaction:
 
 
 Take = Callable[[Transaction], Awaitable[bool]]
-"""Stores a transaction; False if we are not ready for one yet."""
+"""Stores a transaction; False if it has to be repeated."""
+Met = Callable[[], None]
+"""Hears that the homeserver came over a new connection."""
 
 
 def parse_transaction(txn: str, octets: bytes) -> Transaction:
@@ -59,7 +63,7 @@ def parse_transaction(txn: str, octets: bytes) -> Transaction:
 
 @asynccontextmanager
 async def listening(
-    host: str, port: int, *, hs_token: Secret, take: Take
+    host: str, port: int, *, hs_token: Secret, take: Take, met: Met
 ) -> AsyncIterator[int]:
     """Listen while the context is open; gives the port.
 
@@ -67,7 +71,7 @@ async def listening(
         ConfigInvalid: the address cannot be listened on.
     """
     runner = web.AppRunner(
-        _application(hs_token, take), access_log=None, shutdown_timeout=SHUTDOWN_S
+        _application(hs_token, take, met), access_log=None, shutdown_timeout=SHUTDOWN_S
     )
     await runner.setup()
     try:
@@ -93,8 +97,8 @@ def _not_listening(host: str, port: int, error: OSError) -> ConfigInvalid:
     )
 
 
-def _application(hs_token: Secret, take: Take) -> web.Application:
-    endpoint = _Endpoint(hs_token, take)
+def _application(hs_token: Secret, take: Take, met: Met) -> web.Application:
+    endpoint = _Endpoint(hs_token, take, met)
     app = web.Application(client_max_size=BODY_OCTETS_MAX)
     app.router.add_put("/_matrix/app/v1/transactions/{txn}", endpoint.transaction)
     app.router.add_post("/_matrix/app/v1/ping", endpoint.ping)
@@ -104,15 +108,23 @@ def _application(hs_token: Secret, take: Take) -> web.Application:
 
 
 class _Endpoint:
-    def __init__(self, hs_token: Secret, take: Take) -> None:
+    def __init__(self, hs_token: Secret, take: Take, met: Met) -> None:
         self._hs_token = hs_token
         self._take = take
+        self._met = met
+        self._connections: WeakSet[BaseTransport] = WeakSet()
 
     def _is_homeserver(self, request: web.Request) -> bool:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        return scheme == "Bearer" and self._hs_token.ct_equal(
+        if scheme != "Bearer" or not self._hs_token.ct_equal(
             token.encode("utf-8", "surrogateescape")
-        )
+        ):
+            return False
+        connection = request.transport
+        if connection is not None and connection not in self._connections:
+            self._connections.add(connection)
+            self._met()
+        return True
 
     async def transaction(self, request: web.Request) -> web.Response:
         if not self._is_homeserver(request):

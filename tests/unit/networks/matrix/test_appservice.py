@@ -29,6 +29,7 @@ from sabir.networks.api import (
 from sabir.networks.matrix import listener
 from sabir.networks.matrix.appservice import AppService
 from sabir.networks.matrix.config import AppServiceConfig
+from sabir.networks.matrix.progress import CONNECTIONS_MAX, LAG_EVENTS_MAX
 from sabir.testing.clock import LoopClock
 from sabir.testing.recording_host import RecordingHost
 from sabir.testing.rng import SeededRng
@@ -412,3 +413,103 @@ async def test_before_the_start_is_complete_pushes_are_put_off() -> None:
     assert await connector._take(pushed) is False
     with pytest.raises(Unavailable, match="not connected"):
         await connector.list_chats()
+
+
+# ---- what was not pushed
+
+
+def history(lab: Lab, *event_ids: str, end: str | None = None) -> None:
+    """Prepare a page of the room's history, newest first, as it is read."""
+    chunk = [message(event_id) for event_id in event_ids]
+    page = {"chunk": chunk} | ({"end": end} if end else {})
+    lab.homeserver.answers.setdefault("/messages", []).append((200, page))
+
+
+async def linked_after(lab: Lab, event_id: str) -> None:
+    """Link the room when this is its newest event."""
+    history(lab, event_id)
+    await lab.connector.open_chat(SEA)
+
+
+async def test_over_a_new_connection_history_is_read_before_what_is_pushed(
+    lab: Lab,
+) -> None:
+    await linked_after(lab, "$0")
+    history(lab, "$3", "$2", end="older")
+    history(lab, "$1", "$0", "$old")
+    assert await lab.push({"events": [message("$4")]}) == 200
+    assert [event.native_id for event in lab.host.events] == ["$1", "$2", "$3", "$4"]
+    assert [event.late for event in lab.host.events] == [True, True, True, False]
+
+
+async def test_what_was_never_pushed_is_found_when_the_homeserver_only_pings(
+    lab: Lab,
+) -> None:
+    await linked_after(lab, "$0")
+    history(lab, "$1", "$0")
+    url = f"http://127.0.0.1:{lab.port}/_matrix/app/v1/ping"
+    headers = {"Authorization": "Bearer hs"}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(url, json={}, headers=headers) as answer,
+    ):
+        assert answer.status == 200
+    await lab.host.until(lambda: lab.host.events)
+    assert [event.native_id for event in lab.host.events] == ["$1"]
+
+
+async def test_a_history_that_cannot_be_read_now_has_the_push_repeated(
+    lab: Lab,
+) -> None:
+    await linked_after(lab, "$0")
+    lab.homeserver.answers["/messages"].append((502, {}))
+    assert lab.connector._session is not None
+    assert lab.connector._session.progress.connected()
+    body = json.dumps({"events": [message("$2")]}).encode()
+    assert not await lab.connector._take(listener.parse_transaction("1", body))
+    assert lab.host.events == []
+
+
+async def test_where_our_place_is_out_of_reach_pushes_go_on(lab: Lab) -> None:
+    await linked_after(lab, "$0")
+    history(lab, "$9", "$8")
+    assert await lab.push({"events": [message("$9")]}) == 200
+    assert [event.native_id for event in lab.host.events] == ["$9"]
+
+
+async def test_a_chat_that_was_left_starts_anew(lab: Lab) -> None:
+    await linked_after(lab, "$0")
+    await lab.connector.close_chat(SEA)
+    assert lab.host.cursors[f"room:{SEA}"] == ""
+    await linked_after(lab, "$5")
+    assert lab.host.cursors[f"room:{SEA}"] == "$5"
+
+
+async def test_our_place_is_stored_even_when_only_we_speak(lab: Lab) -> None:
+    await linked_after(lab, "$0")
+    ours = [
+        message(f"$g{number}", sender="@sabir_x:e.org")
+        for number in range(LAG_EVENTS_MAX)
+    ]
+    history(lab, "$0")
+    assert await lab.push({"events": ours}) == 200
+    assert lab.host.cursors[f"room:{SEA}"] == ours[-1]["event_id"]
+
+
+async def test_behind_a_proxy_not_every_connection_is_a_doubt(lab: Lab) -> None:
+    await linked_after(lab, "$0")
+    for _ in range(3 * CONNECTIONS_MAX):
+        history(lab, "$0")
+        assert await lab.push({"events": []}) == 200
+    reads = [path for _, path in lab.homeserver.requests if path.endswith("/messages")]
+    assert len(reads) <= CONNECTIONS_MAX + 1
+
+
+async def test_a_push_that_overtook_another_is_repeated(lab: Lab) -> None:
+    assert await lab.push({"events": [message("$1")]}, txn="1") == 200
+    assert await lab.push({"events": [message("$3")]}, txn="3") == 503
+    pings = ("POST", "/_matrix/client/v1/appservice/sabir/ping")
+    await lab.host.until(lambda: lab.homeserver.requests.count(pings) == 2)
+    for txn in ("2", "3"):
+        assert await lab.push({"events": [message(f"${txn}")]}, txn=txn) == 200
+    assert [event.native_id for event in lab.host.events] == ["$1", "$2", "$3"]
