@@ -131,7 +131,7 @@ async def matrix_floor(
                 synapse.base_url, headers={"Authorization": f"Bearer {token}"}
             )
         )
-        ghosts = _Ghosts(session, synapse.server_name, f"_{tag}_")
+        ghosts = Ghosts(session, synapse.server_name, f"_{tag}_")
         room = await first.create_room(f"floor {tag}", public=True)
         for person in people[1:]:
             await person.join(room)
@@ -257,7 +257,7 @@ async def _burst(
 
 
 @dataclass(frozen=True, slots=True)
-class _Ghosts:
+class Ghosts:
     """Ghosts of our application service, over the raw client-server API."""
 
     session: aiohttp.ClientSession
