@@ -22,7 +22,7 @@ from sabir.agent.signals import Signals
 from sabir.agent.spool import Spool
 from sabir.agent.supervisor import attempt, keep_connected, keep_running
 from sabir.clock import Clock, Instant
-from sabir.errors import Error, PolicyRefused, Unavailable
+from sabir.errors import CredentialsRefused, Error, PolicyRefused, Unavailable
 from sabir.networks.api import (
     ChatId,
     ChatInfo,
@@ -33,6 +33,7 @@ from sabir.networks.api import (
 )
 from sabir.storage.ports import Storage
 from sabir.storage.records import (
+    NewPortal,
     PortalCounts,
     PortalId,
     PortalRecord,
@@ -198,15 +199,19 @@ class Agent:
         """Enter a chat again; a refusal stops its portal and says what to do."""
         try:
             await account.connector.open_chat(ChatId(portal.chat))
-        except Unavailable as error:
-            _log.info("chat_not_open", portal=portal.id, detail=str(error))
-        except Error as error:
+        except (PolicyRefused, CredentialsRefused) as error:
             _log.warning("portal_stopped", portal=portal.id, detail=str(error))
             portal.is_open.clear()
             await self._storage.set_portal_state(
                 portal.id, PortalState.STOPPED, str(error)
             )
+        except Error as error:
+            # Not its network's last word: the next connection asks again.
+            _log.info("chat_not_open", portal=portal.id, detail=str(error))
         else:
+            if self._portals.by_id(portal.id) is not portal:  # unlinked meanwhile
+                await account.connector.close_chat(ChatId(portal.chat))
+                return
             await self._storage.set_portal_state(portal.id, PortalState.ACTIVE)
             portal.is_open.set()
 
@@ -267,28 +272,45 @@ class Agent:
             Unavailable: a network does not answer; nothing was linked.
         """
         infos = [await self._enter(chat) for chat in chats]
-        # A network may know the chat by another name than the person gave (an alias).
-        chats = [
-            ChatAddress(account=chat.account, chat=info.chat)
+        new = [
+            # A network may know the chat by another name than the person gave.
+            NewPortal(account=chat.account, chat=info.chat, name=info.name)
             for chat, info in zip(chats, infos, strict=True)
         ]
+        self._refuse_doubles(new, room)
         if room is None:
             room = new_room_id(DOMAIN, self._rng)
-            name = next((info.name for info in infos if info.name), "")
-            await self._storage.add_room(room, name, now=self._clock.now())
-        records = []
-        for chat, info in zip(chats, infos, strict=True):
-            record = await self._storage.add_portal(
-                room, chat.account, chat.chat, info.name, now=self._clock.now()
-            )
-            records.append(record)
-        for record in records:
-            portal = Portal(record)
+        name = next((info.name for info in infos if info.name), "")
+        records = await self._storage.link(room, name, new, now=self._clock.now())
+        portals = [Portal(record) for record in records]
+        for portal in portals:
             self._portals.add(portal)
             self._start_portal(portal)
+        for portal in portals:
             # Once more, now that the host lists the chat: events flow from here.
-            await self._runtime(record.account).connector.open_chat(ChatId(record.chat))
+            await self._open_chat(self._runtime(portal.account), portal)
         return room, records
+
+    def _refuse_doubles(self, new: Sequence[NewPortal], room: RoomId | None) -> None:
+        """Refuse one chat twice in a room: it would answer itself for ever.
+
+        Raises:
+            PolicyRefused: two accounts, or one twice, would bring in the same chat.
+        """
+        there = self._portals.of_room(room) if room is not None else []
+        seen = {(self._network(p.account), p.chat) for p in there}
+        for each in new:
+            place = (self._network(each.account), each.chat)
+            if place in seen:
+                raise PolicyRefused(
+                    f"the chat {each.chat} would be in the room twice, and every"
+                    " message would come back for ever; link it by one account only"
+                )
+            seen.add(place)
+
+    def _network(self, account: str) -> str:
+        runtime = self._accounts.get(account)
+        return account if runtime is None else runtime.network
 
     async def _enter(self, chat: ChatAddress) -> ChatInfo:
         runtime = self._runtime(chat.account)

@@ -11,7 +11,7 @@ of the same batch, whose native id is not known yet.
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 
@@ -50,6 +50,11 @@ from sabir.storage.records import (
     EntryRecord,
     OpenAttempt,
     Settlement,
+)
+
+FILE_GONE: Final = (
+    "the file is not in the spool any more: it waited longer than"
+    " limits.raw_event_keep_days or the spool was full; ask for it again"
 )
 
 _log = structlog.get_logger()
@@ -182,6 +187,9 @@ class Delivery:
         ]
         last = batch[-1].entry.seq
         withheld = [self._withheld(p) for p in batch if p.is_withheld]
+        gone = [item for item in items if item.part in item.prepared.missing]
+        items = [item for item in items if item.part not in item.prepared.missing]
+        withheld += [self._file_gone(item) for item in gone]
         if items:
             await self._begin(items)
             await self._exchange(items)
@@ -196,9 +204,25 @@ class Delivery:
         return Settlement(
             seq=entry.seq,
             part=0,
-            key=delivery_key(self._portal.room, self._portal.chat, entry.entry, 0),
+            key=delivery_key(
+                self._portal.room,
+                self._portal.account,
+                self._portal.chat,
+                entry.entry,
+                0,
+            ),
             state=DeliveryState.WITHHELD,
             loss=loss_codec.encode(prepared.loss),
+        )
+
+    def _file_gone(self, item: _Item) -> Settlement:
+        return Settlement(
+            seq=item.prepared.entry.seq,
+            part=item.part,
+            key=item.outgoing.key,
+            state=DeliveryState.REFUSED,
+            detail=FILE_GONE,
+            loss=_loss(item),
         )
 
     async def _begin(self, items: Sequence[_Item]) -> None:
@@ -271,6 +295,8 @@ class Delivery:
     async def _find_out(self, attempt: OpenAttempt) -> Settlement | None:
         """Return what became of a piece, None if it must be sent."""
         item = await self._item(attempt)
+        if item is not None and item.part in item.prepared.missing:
+            return self._file_gone(item)
         if item is None:
             return _ambiguous(attempt, "it renders differently now")
         finding = await self._account.connector.lookup(

@@ -39,13 +39,13 @@ def submission_key(
 
 
 def delivery_key(
-    room: RoomId, chat: str, entry: MessageId, part: int
+    room: RoomId, account: str, chat: str, entry: MessageId, part: int
 ) -> IdempotencyKey:
     """Name one piece of an entry on one portal: 32 characters `a-z2-7`.
 
     Every attempt has the same key (I3).
     """
-    octets = _digest("delivery", room, chat, entry, str(part))[:_KEY_OCTETS]
+    octets = _digest("delivery", room, account, chat, entry, str(part))[:_KEY_OCTETS]
     return IdempotencyKey(_base32(octets))
 
 

@@ -32,6 +32,8 @@ from sabir.storage.records import EntryRecord, RefRecord
 EXCERPT_CHARS: Final = 80
 """RPL-2: so much of a message is quoted."""
 
+_WITH_FILE: Final = (MediaPiece, ChatAvatarPiece)
+
 
 class OutgoingStorage(Refs, Timeline, Protocol):
     """What preparing an entry needs to look up."""
@@ -45,6 +47,8 @@ class Prepared:
     outgoing: tuple[Outgoing, ...]
     """Empty: nothing goes out on this portal (its own entry, or withheld)."""
     loss: LossReport
+    missing: frozenset[int] = frozenset()
+    """Parts whose file is not here any more: they cannot be sent."""
     is_own: bool = False
     """It came from this very portal."""
 
@@ -105,7 +109,11 @@ class Preparer:
             Outgoing(
                 chat=ChatId(self._portal.chat),
                 key=delivery_key(
-                    self._portal.room, self._portal.chat, entry.entry, part
+                    self._portal.room,
+                    self._portal.account,
+                    self._portal.chat,
+                    entry.entry,
+                    part,
                 ),
                 speaker=speaker,
                 piece=piece,
@@ -114,10 +122,15 @@ class Preparer:
             )
             for part, piece in enumerate(pieces)
         )
-        return Prepared(entry=entry, outgoing=outgoing, loss=loss)
+        missing = frozenset(
+            part
+            for part, each in enumerate(outgoing)
+            if each.media is None and isinstance(each.piece, _WITH_FILE)
+        )
+        return Prepared(entry=entry, outgoing=outgoing, loss=loss, missing=missing)
 
     def _file(self, piece: Piece) -> MediaReader | None:
-        if not isinstance(piece, MediaPiece | ChatAvatarPiece):
+        if not isinstance(piece, _WITH_FILE):
             return None
         part = piece.attachment.part
         octets = inline_octets(part)
@@ -152,7 +165,12 @@ class Preparer:
                     original_excerpt=known.excerpt(reply_to),
                 )
             case Edited(target=target):
-                last = await self._storage.last_said(self._portal.room, entry.author)
+                last = await self._storage.last_said(
+                    self._portal.room,
+                    None if plain.relay else entry.author,
+                    before=entry.seq,
+                    not_from=self._portal.id if plain.relay else None,
+                )
                 parts = known.all(target, is_last=last == target)
                 return replace(
                     plain,

@@ -19,6 +19,7 @@ from sabir.storage.records import (
     LogLine,
     NewEntry,
     NewEvent,
+    NewPortal,
     OpenAttempt,
     PortalCounts,
     PortalId,
@@ -65,21 +66,23 @@ class Accounts(Protocol):
 class Rooms(Protocol):
     """Rooms and the portals into them."""
 
-    async def add_room(self, room: RoomId, name: str, *, now: Instant) -> None:
-        """Create a room; nothing happens if it exists."""
-        ...
-
     async def rooms(self) -> Sequence[RoomRecord]:
         """Return all rooms, oldest first."""
         ...
 
-    async def add_portal(
-        self, room: RoomId, account: str, chat: str, name: str, *, now: Instant
-    ) -> PortalRecord:
-        """Bind a chat to a room; it sees what comes after.
+    async def link(
+        self, room: RoomId, name: str, chats: Sequence[NewPortal], *, now: Instant
+    ) -> Sequence[PortalRecord]:
+        """Bind chats to a room, all or none; they see what comes after.
+
+        Args:
+            room: made if there is none of this id.
+            name: of a new room.
+            chats: one portal each.
+            now: when.
 
         Raises:
-            PolicyRefused: the chat has an open portal already.
+            PolicyRefused: a chat has an open portal already; nothing was bound.
         """
         ...
 
@@ -90,7 +93,10 @@ class Rooms(Protocol):
     async def set_portal_state(
         self, portal: PortalId, state: PortalState, detail: str = ""
     ) -> None:
-        """Stop, resume or close a portal."""
+        """Stop, resume or close a portal; a closed one stays closed.
+
+        What waits in the inbox of a chat whose portal is closed is dismissed.
+        """
         ...
 
 
@@ -154,8 +160,26 @@ class Timeline(Protocol):
         """Return the newest edit of a message before a sequence number."""
         ...
 
-    async def last_said(self, room: RoomId, author: str) -> MessageId | None:
-        """Return the newest message of an author."""
+    async def last_said(
+        self,
+        room: RoomId,
+        author: str | None,
+        *,
+        before: int,
+        not_from: PortalId | None = None,
+    ) -> MessageId | None:
+        """Return the message that was an author's last when an edit came.
+
+        None if there is none: nothing said, or an older message edited since, which
+        on a network that edits the last only was a new message there (EDT-6).
+
+        Args:
+            room: the room.
+            author: the author; None: anybody, where one account speaks for all. It
+                also says what happens in the room, so that counts as well.
+            before: sequence number of the edit.
+            not_from: without what came through this portal.
+        """
         ...
 
     async def reactions(

@@ -77,6 +77,15 @@ class PortalRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NewPortal:
+    """A chat to be bound to a room."""
+
+    account: str
+    chat: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewEvent:
     """A native event to be stored."""
 

@@ -70,6 +70,38 @@ async def test_an_edit_changes_the_original_even_twice(tmp_path: Path) -> None:
         assert (third["target"], third["text"]) == (native, "hello!")
 
 
+async def test_where_only_the_last_message_can_be_edited_older_ones_are_corrected(
+    tmp_path: Path,
+) -> None:
+    last_only = replace(RICH, edit_last_only=True)
+    async with bridged(tmp_path, capabilities={"b": last_only}) as bridge:
+        old = bridge.a.says(CHAT, "ada", "old")
+        new = bridge.a.says(CHAT, "ada", "new")
+        bridge.a.says(CHAT, "bea", "others may speak meanwhile")
+        bridge.a.edits(CHAT, "ada", new, "new 2")
+        bridge.a.edits(CHAT, "ada", old, "old 2")
+        bridge.a.edits(CHAT, "ada", new, "new 3")
+        *_, native, corrected, late = await bridge.until_sent("b", 6)
+        ids = [each.native_id for each in bridge.b.sent(CHAT)]
+        assert (native["type"], native["target"]) == ("edit", ids[1])
+        assert (corrected["type"], corrected["reply_to"]) == ("message", ids[0])
+        assert "old 2" in corrected["text"]
+        assert (late["type"], late["reply_to"]) == ("message", ids[1])
+
+
+async def test_for_one_account_the_last_message_is_anybodys(tmp_path: Path) -> None:
+    relay = replace(RICH, ghosts=False, edit_last_only=True)
+    async with bridged(tmp_path, capabilities={"b": relay}) as bridge:
+        first = bridge.a.says(CHAT, "ada", "first")
+        bridge.b.says(CHAT, "xan", "does not count")
+        bridge.a.edits(CHAT, "ada", first, "first 2")
+        await bridge.until_sent("b", 2)
+        bridge.a.says(CHAT, "bea", "through the same account")
+        bridge.a.edits(CHAT, "ada", first, "first 3")
+        sent = await bridge.until_sent("b", 4)
+        assert [each["type"] for each in sent] == ["message", "edit", *["message"] * 2]
+
+
 async def test_an_edited_answer_stays_an_answer(tmp_path: Path) -> None:
     async with bridged(tmp_path) as bridge:
         first = bridge.a.says(CHAT, "ada", "question")
@@ -387,3 +419,12 @@ async def test_a_portal_of_a_removed_account_is_left_alone(tmp_path: Path) -> No
         await bridge.until(lambda: bridge.a.acknowledged("bridge"))
         await bridge.agent.unlink(bridge.portals[1].id)
     bridge.storage.close()
+
+
+async def test_one_chat_may_not_be_in_a_room_twice(tmp_path: Path) -> None:
+    async with bridged(tmp_path) as bridge:
+        twice = [ChatAddress(account="a", chat="x")] * 2
+        bridge.a.chat("x")
+        with pytest.raises(PolicyRefused, match="come back for ever"):
+            await bridge.agent.link(twice)
+        assert len(await bridge.storage.portals()) == 2

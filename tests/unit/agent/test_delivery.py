@@ -118,3 +118,22 @@ async def test_a_refused_login_shows_and_recovers(tmp_path: Path) -> None:
         bridge.b.credentials_refused = False
         (sent,) = await bridge.until_sent("b", 1)
         assert sent["text"] == "later"
+
+
+async def test_a_file_that_is_gone_is_said_so_and_the_next_goes(
+    tmp_path: Path,
+) -> None:
+    async with bridged(tmp_path) as bridge:
+        bridge.b.go_dark()
+        bridge.a.sends_file(CHAT, "ada", b"x" * 100)
+        bridge.a.says(CHAT, "ada", "next")
+        folder = tmp_path / "media"
+        await bridge.until(lambda: [f for f in folder.iterdir() if not f.suffix])
+        for file in folder.iterdir():
+            file.unlink()
+        bridge.b.come_back()
+        (sent,) = await bridge.until_sent("b", 1)
+        await bridge.at_rest()
+        assert sent["text"] == "next"
+        (line,) = await bridge.storage.log(count_max=9, trouble=True)
+        assert (line.state, "ask for it again" in line.detail) == ("refused", True)

@@ -22,11 +22,11 @@ def test_submission_keys_differ_unless_the_event_is_the_same(
 
 def test_keys_are_short_and_plain() -> None:
     entry = MessageId(b"\x01" * 32)
-    key = delivery_key(RoomId("mimi://x/r/1"), "chat", entry, 0)
+    key = delivery_key(RoomId("mimi://x/r/1"), "a", "chat", entry, 0)
     assert len(key) == 32
     assert set(key) <= set("abcdefghijklmnopqrstuvwxyz234567")
-    assert key != delivery_key(RoomId("mimi://x/r/1"), "chat", entry, 1)
-    assert key != delivery_key(RoomId("mimi://x/r/1"), "other", entry, 0)
+    assert key != delivery_key(RoomId("mimi://x/r/1"), "a", "chat", entry, 1)
+    assert key != delivery_key(RoomId("mimi://x/r/1"), "a", "other", entry, 0)
 
 
 def test_room_ids_are_mimi_uris() -> None:

@@ -64,6 +64,7 @@ CREATE TABLE inbox (                        -- native events, raw, in arrival or
     UNIQUE (account, chat, native_id, revision)
 ) STRICT;
 CREATE INDEX inbox_pending ON inbox (account, chat, seq) WHERE state = 'pending';
+CREATE INDEX inbox_payloads ON inbox (received_at) WHERE payload <> x'' AND state <> 'pending';
 
 CREATE TABLE timeline (                     -- rooms in hub order
     room        TEXT NOT NULL,
@@ -129,3 +130,4 @@ CREATE TABLE media_handles (                -- what was fetched from where
     sha256      BLOB NOT NULL,
     PRIMARY KEY (account, handle)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX media_handles_file ON media_handles (sha256);

@@ -15,7 +15,7 @@ import asyncio
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -165,20 +165,17 @@ class Database:
 
     def _settle(self, connection: sqlite3.Connection, group: Sequence[_Job]) -> None:
         """Commit a group; whatever goes wrong becomes its jobs' error."""
-        error: BaseException | None = self._dead
-        if error is None:
+        if self._dead is None:
             try:
                 self._commit(connection, group)
-            except Exception as bug:  # noqa: BLE001  a change's own bug, raised to its caller
-                error = bug
+            except sqlite3.Error as error:  # not even the rollback worked
+                self._dead = explain(error, self._path)
             except BaseException as death:  # noqa: BLE001  nothing may be written after it
-                error = self._dead = death
+                self._dead = death
             else:
                 return
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
         for job in group:
-            job.error = error
+            job.error = self._dead
 
     def _gather(self, first: _Job) -> tuple[list[_Job], bool]:
         group = [first]
@@ -209,11 +206,24 @@ class Database:
         self._reach("storage.after-commit")
 
     def _perform(self, connection: sqlite3.Connection, job: _Job) -> None:
+        """Run one change; its own failure undoes it alone.
+
+        Raises:
+            sqlite3.Error: the transaction itself is gone (disk, damage, lock).
+        """
         connection.execute(_SAVEPOINT)
         try:
             job.result = job.change(connection)
         except Error as error:
             job.error = error
+        except sqlite3.Error as error:
+            if not connection.in_transaction:
+                raise
+            job.error = explain(error, self._path)
+            job.error.__cause__ = error
+        except Exception as bug:  # noqa: BLE001  raised again to whoever asked
+            job.error = bug
+        if job.error is not None:
             connection.execute(_UNDO)
         connection.execute(_RELEASE)
 
@@ -283,9 +293,32 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         )
     for number, sql in steps:
         if number > version:
-            connection.executescript(
-                f"BEGIN IMMEDIATE; {sql}; PRAGMA user_version = {number}; COMMIT;"
-            )
+            _step(connection, number, sql)
+
+
+def _step(connection: sqlite3.Connection, number: int, sql: str) -> None:
+    """Make one step, unless another process has made it meanwhile."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version < number:
+            for statement in _statements(sql):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {number}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _statements(sql: str) -> Iterator[str]:
+    """Cut a script into its statements."""
+    statement = ""
+    for line in sql.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 def explain(error: sqlite3.Error, path: Path) -> StorageFailed:

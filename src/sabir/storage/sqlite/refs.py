@@ -14,7 +14,7 @@ WHERE r.portal = ? AND r.author = ? LIMIT 1
 """
 _NATIVE_OF_AUTHOR: Final = """
 SELECT r.author FROM timeline t
-JOIN native_refs r ON r.entry = t.entry AND r.portal = ? AND r.author <> ''
+CROSS JOIN native_refs r ON r.entry = t.entry AND r.portal = ? AND r.author <> ''
 WHERE t.room = ? AND t.author = ? LIMIT 1
 """
 

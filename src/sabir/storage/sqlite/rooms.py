@@ -7,6 +7,7 @@ from typing import Final
 from sabir.clock import Instant
 from sabir.errors import PolicyRefused
 from sabir.storage.records import (
+    NewPortal,
     PortalId,
     PortalRecord,
     PortalState,
@@ -21,6 +22,11 @@ SELECT id, room, account, chat, name, cursor, state, detail FROM portals
 _OPEN: Final = _PORTAL + "WHERE state <> 'closed' ORDER BY id"
 _ALL: Final = _PORTAL + "ORDER BY id"
 _BY_CHAT: Final = _PORTAL + "WHERE account = ? AND chat = ? AND state <> 'closed'"
+_DISMISS: Final = """
+UPDATE inbox SET state = 'ignored', detail = 'the chat was unlinked'
+WHERE state = 'pending'
+  AND (account, chat) = (SELECT account, chat FROM portals WHERE id = ?)
+"""
 _Row = tuple[int, str, str, str, str, int, str, str]
 
 
@@ -41,17 +47,6 @@ def _portal(row: _Row) -> PortalRecord:
 class SqliteRooms(Part):
     """Implements `sabir.storage.ports.Rooms`."""
 
-    async def add_room(self, room: RoomId, name: str, *, now: Instant) -> None:
-        """See `Rooms.add_room`."""
-
-        def change(db: sqlite3.Connection) -> None:
-            db.execute(
-                "INSERT OR IGNORE INTO rooms (id, name, created_at) VALUES (?, ?, ?)",
-                (room, name, now),
-            )
-
-        await self._database.write(change)
-
     async def rooms(self) -> Sequence[RoomRecord]:
         """See `Rooms.rooms`."""
         rows = self._database.read(
@@ -61,30 +56,17 @@ class SqliteRooms(Part):
         )
         return [RoomRecord(id=r, name=n, last_seq=s) for r, n, s in rows]
 
-    async def add_portal(
-        self, room: RoomId, account: str, chat: str, name: str, *, now: Instant
-    ) -> PortalRecord:
-        """See `Rooms.add_portal`."""
+    async def link(
+        self, room: RoomId, name: str, chats: Sequence[NewPortal], *, now: Instant
+    ) -> Sequence[PortalRecord]:
+        """See `Rooms.link`."""
 
-        def change(db: sqlite3.Connection) -> PortalRecord:
-            taken = db.execute(
-                _BY_CHAT,
-                (account, chat),
-            ).fetchone()
-            if taken is not None:
-                raise PolicyRefused(
-                    f"the chat {chat} of account {account} is linked already"
-                    f" (portal {taken[0]}); `sabir unlink {taken[0]}` frees it"
-                )
-            row = db.execute(
-                "INSERT INTO portals (room, account, chat, name, cursor, created_at)"
-                " SELECT id, ?, ?, ?, last_seq, ? FROM rooms WHERE id = ?"
-                " RETURNING id, room, account, chat, name, cursor, state, detail",
-                (account, chat, name, now, room),
-            ).fetchone()
-            if row is None:
-                raise PolicyRefused(f"there is no room {room}")
-            return _portal(row)
+        def change(db: sqlite3.Connection) -> list[PortalRecord]:
+            db.execute(
+                "INSERT OR IGNORE INTO rooms (id, name, created_at) VALUES (?, ?, ?)",
+                (room, name, now),
+            )
+            return [_open_portal(db, room, chat, now) for chat in chats]
 
         return await self._database.write(change)
 
@@ -101,9 +83,31 @@ class SqliteRooms(Part):
         """See `Rooms.set_portal_state`."""
 
         def change(db: sqlite3.Connection) -> None:
-            db.execute(
-                "UPDATE portals SET state = ?, detail = ? WHERE id = ?",
+            done = db.execute(
+                "UPDATE portals SET state = ?, detail = ?"
+                " WHERE id = ? AND state <> 'closed'",
                 (state, detail, portal),
             )
+            if done.rowcount and state is PortalState.CLOSED:
+                # What waits was said to the room it leads to, not to the next one.
+                db.execute(_DISMISS, (portal,))
 
         await self._database.write(change)
+
+
+def _open_portal(
+    db: sqlite3.Connection, room: RoomId, new: NewPortal, now: Instant
+) -> PortalRecord:
+    taken = db.execute(_BY_CHAT, (new.account, new.chat)).fetchone()
+    if taken is not None:
+        raise PolicyRefused(
+            f"the chat {new.chat} of account {new.account} is linked already"
+            f" (portal {taken[0]}); `sabir unlink {taken[0]}` frees it"
+        )
+    row = db.execute(
+        "INSERT INTO portals (room, account, chat, name, cursor, created_at)"
+        " SELECT id, ?, ?, ?, last_seq, ? FROM rooms WHERE id = ?"
+        " RETURNING id, room, account, chat, name, cursor, state, detail",
+        (new.account, new.chat, new.name, now, room),
+    ).fetchone()
+    return _portal(row)

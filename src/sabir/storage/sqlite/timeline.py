@@ -28,6 +28,21 @@ _LAST_EDIT: Final = (
     _SELECT
     + "WHERE target = ? AND kind = 'edited' AND seq < ? ORDER BY seq DESC LIMIT 1"
 )
+_LAST_SAID: Final = """
+SELECT s.entry FROM (
+    SELECT seq, entry FROM timeline
+    WHERE room = :room AND seq < :before
+      AND (:author IS NULL OR author = :author)
+      AND (:not_from IS NULL OR origin IS NOT :not_from)
+      AND (kind = 'said' OR kind = 'event' AND :author IS NULL)
+    ORDER BY seq DESC LIMIT 1
+) s
+WHERE NOT EXISTS (SELECT 1 FROM timeline
+    WHERE room = :room AND seq > s.seq AND seq < :before
+      AND (:author IS NULL OR author = :author)
+      AND (:not_from IS NULL OR origin IS NOT :not_from)
+      AND kind = 'edited' AND target <> s.entry)
+"""
 _INSERT: Final = """
 INSERT INTO timeline (room, seq, entry, submission, kind, author, author_name,
     target, emoji, content, origin, received_at, sent_at, accepted_at)
@@ -145,15 +160,22 @@ class SqliteTimeline(Part):
         )
         return None if row is None else _entry(row)
 
-    async def last_said(self, room: RoomId, author: str) -> MessageId | None:
+    async def last_said(
+        self,
+        room: RoomId,
+        author: str | None,
+        *,
+        before: int,
+        not_from: PortalId | None = None,
+    ) -> MessageId | None:
         """See `Timeline.last_said`."""
-        row = self._database.read(
-            lambda db: db.execute(
-                "SELECT entry FROM timeline WHERE room = ? AND author = ?"
-                " AND kind = 'said' ORDER BY seq DESC LIMIT 1",
-                (room, author),
-            ).fetchone()
-        )
+        named = {
+            "room": room,
+            "author": author,
+            "before": before,
+            "not_from": not_from,
+        }
+        row = self._database.read(lambda db: db.execute(_LAST_SAID, named).fetchone())
         return None if row is None else MessageId(row[0])
 
     async def reactions(

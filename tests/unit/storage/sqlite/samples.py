@@ -5,7 +5,13 @@ from typing import Any
 
 from sabir.clock import Instant
 from sabir.content.model import MessageId
-from sabir.storage.records import NewEntry, NewEvent, RoomId
+from sabir.storage.records import (
+    NewEntry,
+    NewEvent,
+    NewPortal,
+    PortalRecord,
+    RoomId,
+)
 from sabir.storage.sqlite.store import SqliteStorage
 
 ROOM = RoomId("mimi://local.invalid/r/one")
@@ -37,4 +43,12 @@ def new_event(native_id: str, *, chat: str = "chat", revision: str = "") -> NewE
 
 
 async def with_room(storage: SqliteStorage) -> None:
-    await storage.add_room(ROOM, "One", now=NOW)
+    await storage.link(ROOM, "One", [], now=NOW)
+
+
+async def add_portal(
+    storage: SqliteStorage, account: str, chat: str, name: str = ""
+) -> PortalRecord:
+    new = NewPortal(account=account, chat=chat, name=name)
+    (portal,) = await storage.link(ROOM, "One", [new], now=NOW)
+    return portal

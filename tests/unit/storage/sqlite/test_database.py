@@ -216,3 +216,54 @@ async def test_an_unknown_error_is_passed_on_in_words(tmp_path: Path) -> None:
     with pytest.raises(StorageFailed, match="see the cause"):
         db.read(lambda c: c.execute("SELECT nonsense FROM nowhere"))
     db.close()
+
+
+async def test_any_failing_change_harms_no_other_of_its_group(tmp_path: Path) -> None:
+    db = _open(tmp_path / "sabir.db")
+
+    def broken(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO facts VALUES ('a', 'broken', '')")
+        connection.execute("INSERT INTO facts VALUES ('a', 'broken', '')")
+
+    def buggy(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO facts VALUES ('a', 'buggy', '')")
+        raise ZeroDivisionError
+
+    results = await asyncio.gather(
+        db.write(_insert("one", "1")),
+        db.write(broken),
+        db.write(buggy),
+        db.write(_insert("two", "2")),
+        return_exceptions=True,
+    )
+    assert isinstance(results[1], StorageFailed)
+    assert isinstance(results[2], ZeroDivisionError)
+    assert db.read(_count) == 2
+    db.close()
+
+
+async def test_a_rollback_that_fails_hangs_nobody(tmp_path: Path) -> None:
+    db = _open(tmp_path / "sabir.db")
+    writer = db._writer
+    assert writer is not None
+    db._writer = None
+
+    class Broken:
+        in_transaction = True
+
+        def execute(self, sql: str) -> None:
+            raise sqlite3.OperationalError("disk I/O error")
+
+    with pytest.raises(StorageFailed):
+        db._settle(Broken(), [])  # type: ignore[arg-type]
+        await db.write(_insert("n", "v"))
+    db._writer = writer
+    db.close()
+
+
+def test_two_processes_may_make_the_schema_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "sabir.db"
+    raw = sqlite3.connect(path, isolation_level=None)
+    database.migrate(raw, path)
+    database._step(raw, 1, "CREATE TABLE accounts (id TEXT);")
+    raw.close()

@@ -3,12 +3,19 @@
 from sabir.clock import Instant
 from sabir.storage.records import Attempt, DeliveryState, PortalRecord, Settlement
 from sabir.storage.sqlite.store import SqliteStorage
-from tests.unit.storage.sqlite.samples import NOW, ROOM, entry_id, new_entry, with_room
+from tests.unit.storage.sqlite.samples import (
+    NOW,
+    ROOM,
+    add_portal,
+    entry_id,
+    new_entry,
+    with_room,
+)
 
 
 async def _portal(storage: SqliteStorage) -> PortalRecord:
     await with_room(storage)
-    portal = await storage.add_portal(ROOM, "x", "chat", "", now=NOW)
+    portal = await add_portal(storage, "x", "chat")
     await storage.append(ROOM, [new_entry("a"), new_entry("b")], now=NOW)
     return portal
 

@@ -13,6 +13,7 @@ from sabir.storage.sqlite.store import SqliteStorage
 from tests.unit.storage.sqlite.samples import (
     NOW,
     ROOM,
+    add_portal,
     entry_id,
     new_entry,
     new_event,
@@ -22,8 +23,8 @@ from tests.unit.storage.sqlite.samples import (
 
 async def _two_portals(storage: SqliteStorage) -> tuple[int, int]:
     await with_room(storage)
-    first = await storage.add_portal(ROOM, "x", "chat", "X", now=NOW)
-    second = await storage.add_portal(ROOM, "m", "room", "M", now=NOW)
+    first = await add_portal(storage, "x", "chat", "X")
+    second = await add_portal(storage, "m", "room", "M")
     entries = [
         new_entry("a", origin=first.id, native_ids=("1",)),
         new_entry("b", origin=first.id, native_ids=("2",)),

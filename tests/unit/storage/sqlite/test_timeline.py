@@ -3,12 +3,14 @@
 import pytest
 
 from sabir.clock import Instant
+from sabir.content.model import MessageId
 from sabir.errors import LocalError
-from sabir.storage.records import RoomId
+from sabir.storage.records import PortalId, RoomId
 from sabir.storage.sqlite.store import SqliteStorage
 from tests.unit.storage.sqlite.samples import (
     NOW,
     ROOM,
+    add_portal,
     entry_id,
     new_entry,
     new_event,
@@ -47,7 +49,7 @@ async def test_appending_settles_the_inbox_and_the_native_ids(
     storage: SqliteStorage,
 ) -> None:
     await with_room(storage)
-    portal = await storage.add_portal(ROOM, "x", "chat", "", now=NOW)
+    portal = await add_portal(storage, "x", "chat")
     await storage.take("x", [new_event("n1")], {}, now=NOW)
     (event,) = await storage.pending("x", "chat", count_max=1)
     entry = new_entry(
@@ -79,17 +81,42 @@ async def test_entries_are_found_by_id(storage: SqliteStorage) -> None:
     assert found == {entry_id("a"): record}
 
 
-async def test_the_last_message_of_an_author(storage: SqliteStorage) -> None:
+async def test_the_last_message_of_an_author_as_an_edit_finds_it(
+    storage: SqliteStorage,
+) -> None:
     await with_room(storage)
-    assert await storage.last_said(ROOM, "xmpp:ada") is None
     entries = [
         new_entry("a"),
         new_entry("b"),
-        new_entry("e", kind="edited", target=entry_id("a")),
+        new_entry("b2", kind="edited", target=entry_id("b")),
         new_entry("c", author="xmpp:bo"),
+        new_entry("a2", kind="edited", target=entry_id("a")),
+        new_entry("d"),
+        new_entry("topic", kind="event"),
     ]
     await storage.append(ROOM, entries, now=NOW)
-    assert await storage.last_said(ROOM, "xmpp:ada") == entry_id("b")
+
+    async def last(before: int, author: str | None = "xmpp:ada") -> MessageId | None:
+        return await storage.last_said(ROOM, author, before=before)
+
+    assert await last(1) is None
+    assert await last(2) == entry_id("a")
+    assert await last(3) == await last(4) == await last(5) == entry_id("b")
+    assert await last(5, "xmpp:bo") == entry_id("c")
+    assert await last(6) is None, "the correction of a was said after b"
+    assert await last(7) == await last(8) == entry_id("d")
+    assert await last(5, None) == entry_id("c")
+    assert await last(8, None) == entry_id("topic"), "one account says it all"
+
+
+async def test_the_last_message_of_all_who_speak_through_one_account(
+    storage: SqliteStorage,
+) -> None:
+    await with_room(storage)
+    portal = PortalId(7)
+    await storage.append(ROOM, [new_entry("a"), new_entry("b", origin=portal)], now=NOW)
+    last = await storage.last_said(ROOM, None, before=3, not_from=portal)
+    assert last == entry_id("a")
 
 
 async def test_reactions_as_they_stood_at_any_time(storage: SqliteStorage) -> None:
