@@ -51,6 +51,7 @@ class AccountRuntime:
         )
         if state is ConnectionState.CONNECTED:
             self.connected.set()
-        else:
+        elif state is not ConnectionState.CATCHING_UP:
+            # One room may catch up again while the connection sends as before.
             self.connected.clear()
         return True

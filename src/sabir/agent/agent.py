@@ -146,6 +146,13 @@ class Agent:
         self._spool.open()
         for record in await self._storage.portals():
             self._portals.add(Portal(record))
+            if record.account not in self._accounts:
+                await self._storage.set_portal_state(
+                    record.id,
+                    PortalState.STOPPED,
+                    f"there is no account {record.account} any more: add it again,"
+                    f" or `sabir unlink {record.id}`",
+                )
         async with asyncio.TaskGroup() as group:
             self._group = group
             for portal in self._portals:

@@ -33,6 +33,9 @@ from sabir.storage.ports import Refs
 SIGNALS_WAITING_MAX: Final = 256
 """More than that and the oldest are dropped: a signal is worth nothing late."""
 
+SHOW_TIMEOUT_S: Final = 2.0
+"""A network that takes longer shows a signal too late to be true."""
+
 _log = structlog.get_logger()
 
 
@@ -75,14 +78,30 @@ class Signals:
                 await self._pass_on(portal, _speaker(runtime, signal.person), signal)
 
     async def _pass_on(self, portal: Portal, speaker: Speaker, signal: Signal) -> None:
-        for other in self._portals.of_room(portal.room):
-            runtime = self._accounts.account(other.account)
-            if other is portal or runtime is None or not runtime.connected.is_set():
-                continue
-            try:
-                await self._show(portal, other, runtime, speaker, signal)
-            except Error as error:
-                _log.info("signal_dropped", portal=other.id, code=error.code)
+        """Show a signal in the room's other chats, in all at the same time."""
+        async with asyncio.TaskGroup() as group:
+            for other in self._portals.of_room(portal.room):
+                runtime = self._accounts.account(other.account)
+                if other is portal or runtime is None or not runtime.connected.is_set():
+                    continue
+                group.create_task(self._try(portal, other, runtime, speaker, signal))
+
+    async def _try(
+        self,
+        origin: Portal,
+        other: Portal,
+        runtime: AccountRuntime,
+        speaker: Speaker,
+        signal: Signal,
+    ) -> None:
+        """Show a signal in one chat if that goes quickly."""
+        try:
+            async with asyncio.timeout(SHOW_TIMEOUT_S):
+                await self._show(origin, other, runtime, speaker, signal)
+        except Error as error:
+            _log.info("signal_dropped", portal=other.id, code=error.code)
+        except TimeoutError:
+            _log.info("signal_dropped", portal=other.id, code="timeout")
 
     async def _show(
         self,

@@ -151,5 +151,5 @@ def to_text(line: LogLine, portals: Mapping[PortalId, PortalRecord]) -> str:
         f"  {line.state:<9} {took}"
     )
     for note in (*phrases(line), *([line.detail] if line.detail else [])):
-        text += f"\n      {note}"
+        text += f"\n      {harmless_line(note)}"
     return text

@@ -119,5 +119,5 @@ def _portal_line(portal: dict[str, Any]) -> str:
     if portal["state"] != "active":
         line += f"  {portal['state'].upper()}"
     if portal["detail"]:
-        notes.append(portal["detail"])
+        notes.append(harmless_line(portal["detail"]))
     return line + (f"\n      {', '.join(notes)}" if notes else "")

@@ -44,6 +44,7 @@ from sabir.networks.matrix.envelope import (
     subject_of,
 )
 from sabir.networks.matrix.html import parse
+from sabir.networks.matrix.render import ENTRY
 from sabir.networks.matrix.text import clean, one_line
 
 HTML_FORMAT: Final = "org.matrix.custom.html"
@@ -79,6 +80,10 @@ def decode(event: NativeEvent) -> Incoming | None:
             MATRIX-006 a file without a usable address.
     """
     envelope = open_envelope(event.payload)
+    if ENTRY in envelope.event["content"]:
+        # Another Sabir carried it in (our own never get here). Carried on, it would
+        # come back by that one, and go round for ever.
+        return None
     reader = _READERS.get(envelope.event["type"])
     meaning = None if reader is None else reader(envelope)
     if meaning is None:
