@@ -54,7 +54,7 @@ def render_text(piece: TextPiece, *, key: IdempotencyKey) -> Rendered:
     content = _text(piece.text, "m.emote" if piece.emote else "m.text")
     relation = _relation(piece.reply_to, piece.thread)
     content |= _mentions(piece.text, piece.reply_to) | relation | {ENTRY: key}
-    return _fitted("m.room.message", content)
+    return _fitted("m.room.message", content, piece.text)
 
 
 def render_edit(piece: EditPiece, *, key: IdempotencyKey) -> Rendered:
@@ -70,7 +70,7 @@ def render_edit(piece: EditPiece, *, key: IdempotencyKey) -> Rendered:
     }
     if _octets(content) > CONTENT_OCTETS_MAX:
         content["body"] = "* (edited)"
-    return _fitted("m.room.message", content)
+    return _fitted("m.room.message", content, piece.text)
 
 
 def render_reaction(piece: ReactPiece, *, key: IdempotencyKey) -> Rendered:
@@ -112,7 +112,7 @@ def render_media(
         content["body"] = clean(attachment.part.description)
     content |= _mentions(mentioned, piece.reply_to)
     content |= _relation(piece.reply_to, piece.thread) | {ENTRY: key}
-    return _fitted("m.room.message", content)
+    return _fitted("m.room.message", content, mentioned)
 
 
 def media_info(attachment: Attachment, *, size: int) -> dict[str, object]:
@@ -171,13 +171,18 @@ def _relation(reply_to: NativeRef | None, thread: NativeRef | None) -> dict[str,
     return {"m.relates_to": relation | answered}
 
 
-def _fitted(event_type: str, content: dict[str, Any]) -> Rendered:
-    """Drop the formatting of an event that would be too large with it."""
+def _fitted(event_type: str, content: dict[str, Any], text: Rich) -> Rendered:
+    """Drop the HTML of an event that would be too large with it.
+
+    Nothing is lost with the HTML of plain paragraphs: the body has them too.
+    """
     if _octets(content) <= CONTENT_OCTETS_MAX:
         return Rendered(event_type, content)
     inner = content.get("m.new_content", content)
     for name in ("format", "formatted_body"):
         inner.pop(name, None)
+    if normalise(text).is_plain:
+        return Rendered(event_type, content)
     return Rendered(event_type, content, ("formatting, because the text is too long",))
 
 

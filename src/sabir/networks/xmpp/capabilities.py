@@ -1,30 +1,19 @@
-"""What XMPP can express. Values of the network data file, key `xmpp`."""
+"""What XMPP can express in a chat: the data file's values, and what a chat changes.
 
+A body over 60,000 octets becomes one text file (the file's `text_parts_max`), and
+only an author's last message is corrected natively, an older one by an answer
+(EDT-6): XEP-0308 means the last message, Conversations changes any, but Dino takes
+none but the last and shows every other correction as one more message, unmarked.
+"""
+
+from dataclasses import replace
 from typing import Final
 
-from sabir.content.capabilities import Capabilities, Format, Support, TextUnit
+from sabir.content import capability_data
+from sabir.content.capabilities import Capabilities, Support
 
-TEXT_OCTETS_MAX: Final = 60_000
-"""Longer bodies become a text file; a stanza must stay below 200,000 octets."""
 NAME_LENGTH_MAX: Final = 256
 """Room names; our choice, servers do not say."""
-
-_FORMATTING: Final = {
-    Format.BOLD: Support.FULL,
-    Format.ITALIC: Support.FULL,
-    Format.STRIKE: Support.FULL,
-    Format.INLINE_CODE: Support.FULL,
-    Format.CODE_BLOCK: Support.FULL,
-    Format.QUOTE: Support.FULL,
-    Format.UNDERLINE: Support.DROPPED,
-    Format.UL: Support.DROPPED,
-    Format.OL: Support.DROPPED,
-    Format.HEADERS: Support.DROPPED,
-    Format.TABLE: Support.DROPPED,
-    Format.SPOILER: Support.DROPPED,
-    Format.LINK_TEXT: Support.DROPPED,
-    Format.MENTION: Support.PARTIAL,
-}
 
 
 def capabilities(*, ghosts: bool, group: bool, stable_ids: bool) -> Capabilities:
@@ -36,21 +25,13 @@ def capabilities(*, ghosts: bool, group: bool, stable_ids: bool) -> Capabilities
         stable_ids: the room gives its messages `stanza-id`s, without which
             replies, reactions and retractions have nothing to point at.
     """
-    points = Support.FULL if stable_ids or not group else Support.FALLBACK
-    return Capabilities(
-        network="xmpp",
-        text_max=TEXT_OCTETS_MAX,
-        text_unit=TextUnit.OCTETS,
-        formatting=_FORMATTING,
-        reply=points,
-        thread=Support.PARTIAL,
-        edit=Support.FULL,
-        delete=points,
-        delete_is_request=True,
-        reaction=points,
-        attachment=Support.FULL,
-        caption=Support.FALLBACK,
-        voice=Support.PARTIAL,
+    known = capability_data.capabilities("xmpp")
+    pointless = group and not stable_ids
+    return replace(
+        known,
+        reply=Support.FALLBACK if pointless else known.reply,
+        delete=Support.FALLBACK if pointless else known.delete,
+        reaction=Support.FALLBACK if pointless else known.reaction,
         room_events=ghosts and group,
         ghosts=ghosts,
         room_name_max=NAME_LENGTH_MAX if group else None,

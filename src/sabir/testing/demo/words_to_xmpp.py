@@ -65,9 +65,9 @@ async def _reply(stage: Stage) -> float:
 
 
 async def _edit(stage: Stage) -> float:
-    target = stage.line("alice")
+    target = stage.line("alice's emoji")  # her last: an older one is not XEP-0308's
     sent_s = time.monotonic()
-    body = "Good morning from Matrix, corrected!"
+    body = "A family, a flag and a thumb, corrected!"
     await stage.alice.edit(stage.matrix_room, target.event_id, body)
     heard = await stage.xmpp_sees(_is_message)
     same("replace id (XEP-0308)", heard.corrects, target.stanza.id)
