@@ -254,8 +254,8 @@ async def test_a_rollback_that_fails_hangs_nobody(tmp_path: Path) -> None:
         def execute(self, sql: str) -> None:
             raise sqlite3.OperationalError("disk I/O error")
 
-    with pytest.raises(StorageFailed):
-        db._settle(Broken(), [])  # type: ignore[arg-type]
+    db._settle(Broken(), [])  # type: ignore[arg-type]
+    with pytest.raises(StorageFailed, match="disk I/O"):
         await db.write(_insert("n", "v"))
     db._writer = writer
     db.close()
