@@ -349,9 +349,7 @@ class Host(Protocol):
         """
         ...
 
-    async def echo(
-        self, chat: ChatId, *, key: IdempotencyKey, sent: Sent
-    ) -> None:
+    async def echo(self, chat: ChatId, *, key: IdempotencyKey, sent: Sent) -> None:
         """Record that our own message is on the network, seen by its echo.
 
         Needed only for echoes that no running `send` waits for (after a

@@ -208,11 +208,15 @@ def _bare(piece: object) -> str:
     the frame of a link whose text is its address: it looks the same without.
     """
     written = re.sub(r"(target|reply_to)=NativeRef\(.*?is_last=\w+\)", "", repr(piece))
-    return re.sub(
-        r"Link\(children=\(Text\(text='([^']*)'\),\), url='\1'\)",
-        r"Text(text='\1')",
-        written,
-    ).replace("'), Text(text='", "").replace(",)", ")")
+    return (
+        re.sub(
+            r"Link\(children=\(Text\(text='([^']*)'\),\), url='\1'\)",
+            r"Text(text='\1')",
+            written,
+        )
+        .replace("'), Text(text='", "")
+        .replace(",)", ")")
+    )
 
 
 @settings(max_examples=400, deadline=None)
