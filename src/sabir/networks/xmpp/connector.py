@@ -122,6 +122,7 @@ class XmppConnector(ABC):
         self._rooms: dict[str, Room] = {}
         self._news = 0
         self._connected_at = 0.0
+        self._state = ConnectionState.CONNECTING
         self._scans: dict[str, _Scan] = {}
 
     # ---- what the two kinds say
@@ -173,7 +174,7 @@ class XmppConnector(ABC):
 
     async def run(self, host: Host) -> None:
         """Connect, catch up, hand on events until cancelled; see `Connector.run`."""
-        host.report(ConnectionState.CONNECTING)
+        self._report(host, ConnectionState.CONNECTING)
         stream = Stream(self._login, rng=self._rng)
         self._rooms.clear()
         self._scans.clear()
@@ -198,16 +199,24 @@ class XmppConnector(ABC):
             await stream.close()
 
     async def _begin(self, host: Host, tasks: asyncio.TaskGroup) -> None:
-        host.report(ConnectionState.CATCHING_UP)
+        self._report(host, ConnectionState.CATCHING_UP)
         await self._session_tasks(tasks)
         gate = asyncio.Semaphore(ROOMS_AT_ONCE)
         chats = [chat for chat in host.chats() if self._is_room(chat)]
         await asyncio.gather(*(self._try_enter(chat, gate) for chat in chats))
-        host.report(ConnectionState.CONNECTED)
+        self._report(host, ConnectionState.CONNECTED)
         while True:
             await self._clock.sleep(SELF_PING_EVERY_MS)
             for chat in list(self._rooms):
                 await self._check_seat(chat)
+
+    def _report(self, host: Host, state: ConnectionState) -> None:
+        self._state = state
+        host.report(state)
+
+    def _tell(self, host: Host, detail: str) -> None:
+        """Tell the owner something that leaves the account's state as it is."""
+        host.report(self._state, detail)
 
     async def _try_enter(self, chat: str, gate: asyncio.Semaphore) -> None:
         """Enter the room of a portal; one room's trouble stays its own (I8)."""
@@ -340,7 +349,7 @@ class XmppConnector(ABC):
                 else:
                     await self._read_archive(room, cursor)
             except NoArchive as closed:
-                host.report(ConnectionState.CATCHING_UP, f"no catch-up: {closed}")
+                self._tell(host, f"no catch-up: {closed}")
         self._release(room)
         await intake.flush()
 
