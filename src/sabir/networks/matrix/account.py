@@ -1,6 +1,6 @@
 """One plain account: it polls `/sync`, and speaks for everybody.
 
-* The cursor moves only together with the events it covers, in one take.
+* The cursor moves only together with the last of the events it covers.
 * A truncated timeline (`limited`) is completed from the history first: matrix
   servers truncate exactly under load.
 * What other clients of the same user send is handed on like anybody's message.
@@ -48,6 +48,7 @@ from sabir.networks.matrix.envelope import (
 from sabir.networks.matrix.media import download
 from sabir.networks.matrix.rooms import RoomBook, describe
 from sabir.networks.matrix.signals import SignalReader
+from sabir.networks.matrix.takes import hand_on
 from sabir.networks.matrix.writer import SEND_WINDOW, Writer, entry_key
 
 SYNC_CURSOR: Final = "sync"
@@ -247,11 +248,6 @@ class PlainAccount:
             if not events or not isinstance(end, str) or end == token:
                 return list(reversed(found))
             token = end
-        host.report(
-            ConnectionState.CATCHING_UP,
-            f"{news.room}: only the newest {len(found)} messages of the time away were "
-            "taken; older ones are on Matrix only",
-        )
         return list(reversed(found))
 
     async def _page(
@@ -278,7 +274,7 @@ class PlainAccount:
     async def _hand_on(
         self, host: Host, news: Sequence[_RoomNews], next_batch: str, *, late: bool
     ) -> None:
-        """Store everything of one answer and its cursor, in one take."""
+        """Store everything of one answer, and with its end its cursor."""
         events: list[NativeEvent] = []
         for one in news:
             late_events = self._since_our_join([*one.gap, *one.timeline])
@@ -297,7 +293,7 @@ class PlainAccount:
                         author=PersonId(self._config.user_id),
                     )
                     await host.echo(one.room, key=key, sent=sent)
-        await host.take(events, cursors={SYNC_CURSOR: next_batch})
+        await hand_on(host, events, cursors={SYNC_CURSOR: next_batch})
         portals = set(host.chats())
         for one in news:
             if one.room in portals and self._session is not None:

@@ -59,6 +59,7 @@ from sabir.networks.matrix.progress import Progress
 from sabir.networks.matrix.pushes import PushOrder
 from sabir.networks.matrix.rooms import RoomBook, describe
 from sabir.networks.matrix.signals import SignalReader
+from sabir.networks.matrix.takes import hand_on
 from sabir.networks.matrix.writer import SEND_WINDOW, Writer, entry_key
 
 PING_IDLE_S: Final = 60.0
@@ -305,7 +306,7 @@ class AppService:
         progress = session.progress
         if batch.events or batch.echoes or progress.is_behind:
             cursors = {**progress.cursors, TXN_CURSOR: mark}
-            await session.host.take(batch.events, cursors=cursors)
+            await hand_on(session.host, batch.events, cursors=cursors)
             progress.saved()
             self._done_txn = mark
 
@@ -368,7 +369,7 @@ class AppService:
         # Ours among them need no echo: a send in doubt is repeated and settled so.
         batch = self._sort(Transaction("", tuple(events), ()), session)
         late = [replace(event, late=True) for event in batch.events]
-        await session.host.take(late, cursors=session.progress.cursors)
+        await hand_on(session.host, late, cursors=session.progress.cursors)
         session.progress.saved()
         _log.info("history_taken", room=room, events=len(late))
 

@@ -1,7 +1,7 @@
 """`/sync` as a real homeserver does it rarely: limits, huge gaps, odd answers."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -132,6 +132,44 @@ async def test_a_gap_beyond_the_limit_keeps_the_newest_and_is_told(
     assert numbers(host) == list(range(301, 502))
     told = [detail for _, detail in host.states if "only the newest 200" in detail]
     assert len(told) == 1
+
+
+def third_fails(host: RecordingHost) -> Callable[..., Awaitable[None]]:
+    real = host.take
+
+    async def take(*args: Any, **named: Any) -> None:
+        host.fail_takes = int(len(host.takes) == 2)
+        await real(*args, **named)
+
+    return take
+
+
+async def test_after_a_long_time_away_the_cursor_comes_with_the_last_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    homeserver, host = Homeserver(), recording()
+    homeserver.syncs = [sync("s2", message(1101), limited=True, prev_batch="p1100")]
+    async with serving(homeserver) as connector:
+        with monkeypatch.context() as patch:
+            patch.setattr(host, "take", third_fails(host))
+            with pytest.raises(StorageFailed):
+                await connector.run(host)
+    assert (len(host.events), host.cursors["sync"]) == (1_000, "s1")
+    homeserver.syncs = [sync("s2", message(1101), limited=True, prev_batch="p1100")]
+    await run_until(homeserver, host, "s2")
+    assert numbers(host) == list(range(1, 1102))
+    assert [len(take) for take in host.takes[2:]] == [500, 500, 101]
+
+
+async def test_rooms_without_a_portal_are_not_handed_on() -> None:
+    homeserver, host = Homeserver(), recording()
+    part = {"timeline": {"events": [message(n) for n in range(1_100)]}}
+    rooms = {
+        "join": {"!other:e.org": part, SEA: {"timeline": {"events": [message(1)]}}}
+    }
+    homeserver.syncs = [(200, {"next_batch": "s2", "rooms": rooms})]
+    await run_until(homeserver, host, "s2")
+    assert [[event.chat for event in take] for take in host.takes] == [[SEA]]
 
 
 async def test_limits_on_polling_and_paging_are_waited_for() -> None:
