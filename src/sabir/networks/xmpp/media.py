@@ -4,6 +4,7 @@ A URL in a message is chosen by a stranger: at most three redirects, a ceiling,
 and no address of this machine or of a private network.
 """
 
+import asyncio
 import ipaddress
 import socket
 from collections.abc import AsyncIterator
@@ -24,9 +25,14 @@ from sabir.networks.xmpp.stream import Stream, new_iq
 CHUNK_OCTETS: Final = 65_536
 REDIRECTS_MAX: Final = 3
 IDLE_TIMEOUT_S: Final = 60
-"""Without one octet; a slow but steady line may take as long as it needs."""
+"""Without one octet. Also the window over which a download's rate is averaged."""
+RATE_OCTETS_PER_S_MIN: Final = 8_000
+"""A download's least rate: half of what the slowest mobile data (EDGE) brings. With
+the ceiling on octets it bounds the time in which a portal waits for a file."""
 _SLOT_HEADERS: Final = frozenset({"authorization", "cookie", "expires"})
 _OK: Final = frozenset({200, 201, 204})
+_AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Answers to an upload after which the same may succeed."""
 
 
 class NoUpload(Exception):
@@ -74,7 +80,7 @@ async def upload(
     """Put a file up and return its URL.
 
     Raises:
-        NoUpload: too large, or not allowed.
+        NoUpload: too large, over the quota, or not allowed.
         Unavailable: no answer, or the transfer broke.
     """
     iq = new_iq("get", to=service, sender=sender)
@@ -87,7 +93,7 @@ async def upload(
     SubElement(iq, "request", attributes)
     answer = await stream.ask(iq)
     condition = names.condition(answer)
-    if condition in ("resource-constraint", "internal-server-error"):
+    if condition == "internal-server-error":
         raise Unavailable(f"{service} takes no file now ({condition})")
     put = answer.find(f"{{{names.UPLOAD}}}slot/{{{names.UPLOAD}}}put")
     get = answer.find(f"{{{names.UPLOAD}}}slot/{{{names.UPLOAD}}}get")
@@ -102,6 +108,11 @@ def _why(service: str, condition: str, answer: Element) -> str:
         limit = next(answer.iter(f"{{{names.UPLOAD}}}max-file-size"), None)
         most = f"at most {limit.text} octets" if limit is not None else "smaller ones"
         return f"{service} takes {most}: raise its limit, or send a smaller file"
+    if condition == "resource-constraint":
+        return (
+            f"{service} has no room for our files now (a quota, XEP-0363): have its "
+            "administrator raise it (Prosody: http_file_share_daily_quota)"
+        )
     return (
         f"{service} does not let us put files up ({condition or 'no slot'}): have its "
         "administrator allow our domain (Prosody: http_file_share_access)"
@@ -130,10 +141,22 @@ async def _put(put: Element, reader: MediaReader, content_type: str) -> None:
             f"putting a file up broke ({type(error).__name__}): see that the upload "
             "service's address can be reached from here"
         ) from error
-    if status == 413:
-        raise NoUpload("the upload service finds the file too large")
-    if status not in _OK:
+    if status in _AGAIN:
         raise Unavailable(f"the upload service answers with status {status}")
+    if status not in _OK:
+        raise NoUpload(_why_not_put(status))
+
+
+def _why_not_put(status: int) -> str:
+    if status == 413:
+        return (
+            "the upload service finds the file too large (status 413): have the limit "
+            "of its web server raised, or send a smaller file"
+        )
+    return (
+        f"the upload service refuses the file (status {status}): have its "
+        "administrator look into its log"
+    )
 
 
 def _timeout() -> aiohttp.ClientTimeout:
@@ -178,7 +201,8 @@ async def download(
     """Yield a file in pieces of at most 64 KiB.
 
     Raises:
-        PolicyRefused: too large, too many redirects, or an address we do not visit.
+        PolicyRefused: too large, too slow, too many redirects, or an address we do
+            not visit.
         Unavailable: no answer, or cut off.
     """
     resolver = None if allow_private else _Guard()
@@ -189,7 +213,10 @@ async def download(
         ) as session:
             for _ in range(REDIRECTS_MAX + 1):
                 target = _checked(url, allow_private=allow_private)
-                async with session.get(target, allow_redirects=False) as response:
+                # whole headers, which could drip as well
+                async with asyncio.timeout(IDLE_TIMEOUT_S):
+                    answer = await session.get(target, allow_redirects=False)
+                async with answer as response:
                     if response.status in (301, 302, 303, 307, 308):
                         url = urljoin(url, response.headers.get("Location", ""))
                         continue
@@ -238,11 +265,42 @@ async def _body(
     announced = response.content_length
     if announced is not None and announced > octets_max:
         raise PolicyRefused(f"the file has {announced} octets, over {octets_max}")
-    total = 0
+    total, pace = 0, _Pace()
     async for chunk in response.content.iter_chunked(CHUNK_OCTETS):
+        pace.note(len(chunk))
         total += len(chunk)
         if total > octets_max:
             raise PolicyRefused(f"the file has more than {octets_max} octets")
         yield chunk
     if announced is not None and total != announced:
         raise Unavailable("the file was cut off")
+
+
+class _Pace:
+    """Sees that octets come at `RATE_OCTETS_PER_S_MIN`, window by window.
+
+    So a file of n octets takes at most n / rate seconds, and two idle timeouts.
+    """
+
+    def __init__(self) -> None:
+        self._time = asyncio.get_running_loop().time
+        self._since = self._time()
+        self._octets = 0
+
+    def note(self, octets: int) -> None:
+        """Count what came.
+
+        Raises:
+            PolicyRefused: too little came in a whole window.
+        """
+        self._octets += octets
+        elapsed = self._time() - self._since
+        if elapsed < IDLE_TIMEOUT_S:
+            return
+        if self._octets < RATE_OCTETS_PER_S_MIN * elapsed:
+            raise PolicyRefused(
+                f"the file comes slower than {RATE_OCTETS_PER_S_MIN} octets a second: "
+                "open its address yourself, or have it sent from a faster server"
+            )
+        self._since += elapsed
+        self._octets = 0
