@@ -114,13 +114,14 @@ class PlainAccount:
         self._book = RoomBook()
         self._me = Voice(config.user_id)
         self._session: _Session | None = None
+        self._state = ConnectionState.CONNECTING
         self._upload_octets_max: int | None = None
 
     # ---- running
 
     async def run(self, host: Host) -> None:
         """Poll until cancelled (see `Connector.run`)."""
-        host.report(ConnectionState.CONNECTING)
+        self._report(host, ConnectionState.CONNECTING)
         config = self._config
         try:
             async with http_session() as http:
@@ -169,7 +170,7 @@ class PlainAccount:
 
     async def _poll(self, client: Client, host: Host) -> None:
         since = await host.cursor(SYNC_CURSOR)
-        host.report(ConnectionState.CATCHING_UP)
+        self._report(host, ConnectionState.CATCHING_UP)
         is_live = False
         while True:
             answer = await self._ask(client, since, wait=is_live)
@@ -179,8 +180,12 @@ class PlainAccount:
             await self._hand_on(host, news, next_batch, late=not is_live)
             since = next_batch
             if not is_live:
-                host.report(ConnectionState.CONNECTED)
+                self._report(host, ConnectionState.CONNECTED)
             is_live = True
+
+    def _report(self, host: Host, state: ConnectionState) -> None:
+        self._state = state
+        host.report(state)
 
     async def _ask(self, client: Client, since: str | None, *, wait: bool) -> Json:
         """Poll once; a limit on our rate is waited for."""
@@ -248,6 +253,12 @@ class PlainAccount:
             if not events or not isinstance(end, str) or end == token:
                 return list(reversed(found))
             token = end
+        # a note: it must not take a connected account back to catching up
+        host.report(
+            self._state,
+            f"{news.room}: only the newest {len(found)} messages of the time away were "
+            "taken; older ones are on Matrix only",
+        )
         return list(reversed(found))
 
     async def _page(

@@ -134,6 +134,19 @@ async def test_a_gap_beyond_the_limit_keeps_the_newest_and_is_told(
     assert len(told) == 1
 
 
+async def test_a_gap_that_is_too_long_while_live_leaves_us_connected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(account_module, "GAP_PAGES_MAX", 2)
+    homeserver, host = Homeserver(), recording()
+    gap = sync("s2", message(501), limited=True, prev_batch="p500")
+    homeserver.syncs = [sync("s1"), gap]
+    await run_until(homeserver, host, "s2")
+    state, detail = host.states[-1]
+    assert state is ConnectionState.CONNECTED
+    assert "only the newest 200" in detail
+
+
 def third_fails(host: RecordingHost) -> Callable[..., Awaitable[None]]:
     real = host.take
 
