@@ -48,7 +48,7 @@ from sabir.networks.xmpp import decode as decoding
 from sabir.networks.xmpp import ghosts, ids, media, names, progress, refusals
 from sabir.networks.xmpp.archive import Archive, Archived, CursorUnknown, NoArchive
 from sabir.networks.xmpp.capabilities import capabilities
-from sabir.networks.xmpp.envelope import Arrived, Kind, digest, seal
+from sabir.networks.xmpp.envelope import Arrived, Kind, content_digest, digest, seal
 from sabir.networks.xmpp.intake import Intake, Item
 from sabir.networks.xmpp.muc import (
     BUFFER_STANZAS_MAX,
@@ -523,8 +523,11 @@ class XmppConnector(ABC):
     ) -> NativeEvent:
         at = archived.at if archived is not None else 0
         arrived = self._wrap(room, stanza, Kind.MESSAGE, at=at)
+        # some clients count their ids from 1 at each start, so an id alone is no name
         ident = native or "x-" + digest(
-            stanza.get("from", ""), stanza.get("id", "") or str(arrived.at)
+            stanza.get("from", ""),
+            stanza.get("id", "") or str(arrived.at),
+            content_digest(stanza),
         )
         return NativeEvent(
             chat=ChatId(room.jid),

@@ -25,6 +25,13 @@ DEPTH_MAX: Final = 64
 """Elements within elements. Honest stanzas have under ten; a server's limit on octets
 lets thirty thousand through, and Python's own writer gives up at a thousand."""
 _ID_OCTETS: Final = 20
+_ADDED_ON_THE_WAY: Final = frozenset(
+    {
+        f"{{{names.DELAY}}}delay",
+        "{jabber:x:delay}x",
+        f"{{{names.SID}}}stanza-id",
+    }
+)
 
 
 class Kind(StrEnum):
@@ -131,3 +138,20 @@ def digest(*parts: str) -> str:
     data = "\0".join(parts).encode("utf-8", "surrogatepass")
     octets = hashlib.sha256(data).digest()[:_ID_OCTETS]
     return base64.b32encode(octets).decode().lower()
+
+
+def content_digest(stanza: Element) -> str:
+    """Return a digest of what a stanza says, the same for every copy of it.
+
+    What servers add to a copy on its way does not count: the times of XEP-0203 and
+    XEP-0091, the ids of XEP-0359.
+    """
+    parts: list[str] = []
+    for child in stanza:
+        if child.tag in _ADDED_ON_THE_WAY:
+            continue
+        for one in child.iter():
+            parts.append(one.tag)
+            parts += (f"{name}={value}" for name, value in sorted(one.items()))
+            parts += (one.text or "", (one.tail or "") if one is not child else "")
+    return digest(*parts)
