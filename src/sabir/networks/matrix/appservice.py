@@ -20,6 +20,7 @@ from sabir.content.pieces import JoinPiece, LeavePiece, NativeRef, ProfilePiece
 from sabir.errors import (
     ConfigInvalid,
     CredentialsRefused,
+    PeerMisbehaved,
     PolicyRefused,
     StorageFailed,
     Unavailable,
@@ -68,6 +69,10 @@ PING_PAUSE_MS: Final = 100
 """One second in all; a wrong address in the registration is told after that."""
 INVITES_MAX: Final = 1_000
 """Invitations waiting to be accepted; beyond, the oldest must be repeated."""
+INVITE_TRIES_MAX: Final = 5
+"""A room whose servers are gone for so long is not worth another request."""
+INVITE_PAUSE_MS: Final = 60_000
+"""Between two tries to enter a room."""
 TYPING_SHOWN_MS: Final = 30_000
 TYPING_PAUSE_MS: Final = 3_000
 """At most one notice per ghost and room in this time."""
@@ -97,6 +102,15 @@ class _Invite:
 
 
 @dataclass(slots=True)
+class _Tries:
+    """How often a room was not to be entered, and when the next try is due."""
+
+    count: int = 0
+    due_at: float = 0.0
+    """Monotonic, in ms."""
+
+
+@dataclass(slots=True)
 class _Batch:
     """A transaction, sorted."""
 
@@ -120,7 +134,7 @@ class AppService:
         self._done_txn: str | None = None
         self._order = PushOrder(None)
         self._taking = asyncio.Lock()
-        self._invites: dict[_Invite, None] = {}
+        self._invites: dict[_Invite, _Tries] = {}
         self._wake = asyncio.Event()
         self._failure: StorageFailed | None = None
         self._typing_shown: dict[tuple[ChatId, str], tuple[bool, float]] = {}
@@ -173,8 +187,8 @@ class AppService:
         await progress.load()
         self._session = _Session(client, host, ghosts, writer, signals, progress)
         await self._ping(client)
-        for room, user in json.loads(await host.recall(INVITES_FACT) or "[]"):
-            self._invites[_Invite(ChatId(room), user)] = None
+        for room, user, *tries in json.loads(await host.recall(INVITES_FACT) or "[]"):
+            self._invites[_Invite(ChatId(room), user)] = _Tries(*tries)
         self._wake.set()
 
     async def _check_identity(self, client: Client) -> None:
@@ -205,17 +219,12 @@ class AppService:
                     await self._wake.wait()
             except TimeoutError:
                 await self._ping(client)
-                continue
             self._wake.clear()
             if self._failure is not None:
                 raise self._failure
             await self._have_repeated(client)
             await self._read_histories()
-            while self._invites:
-                invite = next(iter(self._invites))
-                await self._accept(client, invite)
-                del self._invites[invite]
-                await self._remember_invites(host)
+            await self._accept_due(client, host)
 
     async def _ping(self, client: Client) -> None:
         """Ask to be called, and with that for what could not be pushed.
@@ -301,7 +310,7 @@ class AppService:
         for chat, sent in batch.echoes:
             await session.host.echo(chat, key=sent.key, sent=sent)
         if batch.invites:
-            self._invites |= dict.fromkeys(batch.invites)
+            self._invites |= {invite: _Tries() for invite in batch.invites}
             await self._remember_invites(session.host)
         progress = session.progress
         if batch.events or batch.echoes or progress.is_behind:
@@ -386,8 +395,46 @@ class AppService:
             dropped = next(iter(self._invites))
             _log.warning("invite_dropped", room=dropped.room)
             del self._invites[dropped]
-        waiting = [[invite.room, invite.user] for invite in self._invites]
+        waiting = [
+            [invite.room, invite.user, tries.count]
+            for invite, tries in self._invites.items()
+        ]
         await host.remember(INVITES_FACT, json.dumps(waiting))
+
+    async def _accept_due(self, client: Client, host: Host) -> None:
+        """Enter the rooms whose turn it is; none of them ends the connection."""
+        for invite, tries in list(self._invites.items()):
+            if self._clock.monotonic_ms() < tries.due_at:
+                continue
+            try:
+                await self._accept(client, invite)
+            except (Unavailable, PeerMisbehaved) as failure:
+                self._put_off(invite, tries, failure)
+            else:
+                self._end_invite(invite, tries)
+            await self._remember_invites(host)
+
+    def _put_off(
+        self, invite: _Invite, tries: _Tries, failure: Unavailable | PeerMisbehaved
+    ) -> None:
+        """Try again later what was not answered, but not for ever.
+
+        A limit on our rate is no failed try: the room was not even asked for.
+        """
+        wait_ms = failure.retry_after_ms if isinstance(failure, Unavailable) else None
+        if wait_ms is None:
+            tries.count += 1
+        tries.due_at = self._clock.monotonic_ms() + (wait_ms or INVITE_PAUSE_MS)
+        if tries.count < INVITE_TRIES_MAX:
+            _log.info("invite_put_off", room=invite.room, tries=tries.count)
+        else:
+            _log.warning("invite_dropped", room=invite.room, reason=str(failure))
+            self._end_invite(invite, tries)
+
+    def _end_invite(self, invite: _Invite, tries: _Tries) -> None:
+        """Forget an invitation, unless it was repeated meanwhile."""
+        if self._invites.get(invite) is tries:
+            del self._invites[invite]
 
     async def _accept(self, client: Client, invite: _Invite) -> None:
         """Enter a room; a ghost that was asked brings the bot with it."""

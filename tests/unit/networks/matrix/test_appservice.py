@@ -26,7 +26,7 @@ from sabir.networks.api import (
     Speaker,
     Typing,
 )
-from sabir.networks.matrix import listener
+from sabir.networks.matrix import appservice, listener
 from sabir.networks.matrix.appservice import AppService
 from sabir.networks.matrix.config import AppServiceConfig
 from sabir.networks.matrix.progress import CONNECTIONS_MAX, LAG_EVENTS_MAX
@@ -106,8 +106,15 @@ def config(url: str) -> AppServiceConfig:
 
 
 @asynccontextmanager
-async def running(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Lab]:
-    homeserver = Homeserver(members={"@al:e.org": {"display_name": "Al"}})
+async def running(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    facts: dict[str, str] | None = None,
+    answers: dict[str, list[tuple[int, dict[str, Any]]]] | None = None,
+) -> AsyncIterator[Lab]:
+    homeserver = Homeserver(
+        members={"@al:e.org": {"display_name": "Al"}}, answers=answers or {}
+    )
     app = web.Application()
     app.router.add_route("*", "/{tail:.*}", homeserver.handle)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -124,6 +131,7 @@ async def running(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Lab]:
 
     monkeypatch.setattr("sabir.networks.matrix.appservice.listening", noting)
     host = RecordingHost(clock=LoopClock(), rng=SeededRng(), chats=[SEA, TEA])
+    host.facts |= facts or {}
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     connector = AppService(config(url), clock=LoopClock())
     task = asyncio.get_running_loop().create_task(connector.run(host))
@@ -405,6 +413,60 @@ async def test_an_invitation_survives_a_failure_to_join(lab: Lab) -> None:
     await lab.host.until(lambda: lab.host.facts.get("invites") == "[]")
     joins = [p for _, p in lab.homeserver.requests if "/join/!new" in p]
     assert len(joins) == 1
+
+
+INVITE = {
+    "event_id": "$i",
+    "room_id": "!gone:e.org",
+    "type": "m.room.member",
+    "sender": "@x:gone.org",
+    "state_key": "@sabir_bot:e.org",
+    "content": {"membership": "invite"},
+}
+NO_SERVER = (502, {"errcode": "M_UNKNOWN", "error": "no make_join via any server"})
+
+
+def joins(lab: Lab, room: str) -> int:
+    return sum(f"/join/{room}" in path for _, path in lab.homeserver.requests)
+
+
+async def test_a_room_that_cannot_be_entered_now_ends_nothing_and_is_tried_later(
+    lab: Lab,
+) -> None:
+    lab.homeserver.answers["/join/!gone"] = [NO_SERVER] * 50
+    fine = INVITE | {"event_id": "$j", "room_id": "!fine:e.org"}
+    assert await lab.push({"events": [INVITE, fine]}) == 200
+    await lab.host.until(lambda: joins(lab, "!fine") or lab.ended())
+    waiting = '[["!gone:e.org", "@sabir_bot:e.org", 1]]'
+    await lab.host.until(lambda: lab.host.facts["invites"] == waiting)
+    assert await lab.push({"events": [message("$1")]}, txn="2") == 200
+    assert not lab.ended()
+    assert joins(lab, "!gone") == 1
+
+
+async def test_a_room_that_never_can_be_entered_is_given_up_after_five_tries(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(appservice, "INVITE_PAUSE_MS", 10)
+    monkeypatch.setattr(appservice, "PING_IDLE_S", 0.02)
+    async with running(monkeypatch) as lab:
+        limited = (429, {"errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 10})
+        answers = [limited, *[NO_SERVER] * 4, (200, {"no": "room"}), *[NO_SERVER] * 50]
+        lab.homeserver.answers["/join/!gone"] = answers
+        assert await lab.push({"events": [INVITE]}) == 200
+        await lab.host.until(lambda: joins(lab, "!gone") == 6 or lab.ended())
+        await lab.host.until(lambda: lab.host.facts["invites"] == "[]")
+        assert not lab.ended()
+        assert joins(lab, "!gone") == 6
+
+
+async def test_an_invitation_remembered_by_an_earlier_run_is_taken_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waiting = '[["!a:e.org", "@sabir_bot:e.org"], ["!b:e.org", "@sabir_bot:e.org", 4]]'
+    async with running(monkeypatch, facts={"invites": waiting}) as lab:
+        await lab.host.until(lambda: lab.host.facts["invites"] == "[]")
+        assert (joins(lab, "!a"), joins(lab, "!b")) == (1, 1)
 
 
 async def test_before_the_start_is_complete_pushes_are_put_off() -> None:
