@@ -55,6 +55,22 @@ class Rejected(PolicyRefused):
         self.body = body
 
 
+class ProxyAnswered(Unavailable):
+    """Something in front of the homeserver answered in its place.
+
+    Args:
+        status: HTTP status.
+        where: the request.
+    """
+
+    def __init__(self, status: int, where: str) -> None:
+        super().__init__(
+            f"{where} answered {status} without a Matrix error; check homeserver_url "
+            "and the reverse proxy"
+        )
+        self.status = status
+
+
 @dataclass(frozen=True, slots=True)
 class Voice:
     """As whom a request is made.
@@ -460,10 +476,7 @@ def _checked(answer: aiohttp.ClientResponse, octets: bytes) -> Json:
         raise Unavailable(f"{where} answered {status} {text}; its log says why")
     if not errcode:
         # Not a Matrix answer: a proxy in front of it, or another web server.
-        raise Unavailable(
-            f"{where} answered {status} without a Matrix error; check homeserver_url "
-            "and the reverse proxy"
-        )
+        raise ProxyAnswered(status, where)
     raise Rejected(status, errcode, text, known)
 
 

@@ -9,7 +9,7 @@ import aiohttp
 from sabir.content.meaning import Attachment
 from sabir.errors import LocalError, PeerMisbehaved, PolicyRefused, Unavailable
 from sabir.networks.api import MediaReader
-from sabir.networks.matrix.client import V1, Client, segments
+from sabir.networks.matrix.client import V1, Client, ProxyAnswered, segments
 from sabir.networks.matrix.text import one_line
 
 PIECE_OCTETS: Final = 64 * 1024
@@ -17,6 +17,9 @@ TRANSFER_TIMEOUT_S: Final = 3_600
 """100 MB at 30 kB/s."""
 STALL_TIMEOUT_S: Final = 30
 """Without one octet for so long, a transfer is over."""
+
+PASSING_STATUSES: Final = frozenset({401, 403, 429})
+"""Of a proxy: its operator's settings of the moment, not the file's fault."""
 
 _MXC: Final = re.compile(r"mxc://([A-Za-z0-9.:\[\]-]{1,255})/([A-Za-z0-9_-]{1,255})")
 _TIMEOUT: Final = aiohttp.ClientTimeout(
@@ -36,7 +39,9 @@ async def upload(
     Synapse refuses chunked encoding, so the length goes first.
 
     Raises:
-        PolicyRefused: larger than the server takes; nothing was read.
+        PolicyRefused: larger than the server takes (then nothing was read), or
+            than a proxy in front of it; or refused for another lasting reason.
+        Unavailable: no answer; it may be tried again.
     """
     if media is None:
         raise LocalError("a file to send came without its octets")
@@ -51,16 +56,21 @@ async def upload(
         "Content-Length": str(media.size),
     }
     filename = one_line(attachment.part.filename)
-    async with client.transfer(
-        "POST",
-        "/_matrix/media/v3/upload",
-        query={"filename": filename} if filename else None,
-        data=media.chunks(),
-        headers=headers,
-        # While we send, nothing is read: only the total limit can apply.
-        timeout=aiohttp.ClientTimeout(total=TRANSFER_TIMEOUT_S, sock_connect=20),
-    ) as answer:
-        uri = (await answer.json()).get("content_uri")
+    try:
+        async with client.transfer(
+            "POST",
+            "/_matrix/media/v3/upload",
+            query={"filename": filename} if filename else None,
+            data=media.chunks(),
+            headers=headers,
+            # While we send, nothing is read: only the total limit can apply.
+            timeout=aiohttp.ClientTimeout(total=TRANSFER_TIMEOUT_S, sock_connect=20),
+        ) as answer:
+            uri = (await answer.json()).get("content_uri")
+    except ProxyAnswered as no:
+        if not 400 <= no.status < 500 or no.status in PASSING_STATUSES:
+            raise
+        raise _kept_out(no.status, media.size) from no
     if not isinstance(uri, str) or not _MXC.fullmatch(uri):
         raise PeerMisbehaved("MATRIX-010", "an upload was answered without an address")
     return uri
@@ -91,6 +101,19 @@ async def download(
             yield piece
         if announced is not None and seen != announced:
             raise Unavailable(f"a file was cut off after {seen} of {announced} octets")
+
+
+def _kept_out(status: int, octets: int) -> PolicyRefused:
+    if status == 413:
+        return PolicyRefused(
+            f"the file has {octets} octets and the proxy in front of the homeserver "
+            "takes fewer (413); raise its limit (nginx: client_max_body_size), or send "
+            "a smaller one"
+        )
+    return PolicyRefused(
+        f"the proxy in front of the homeserver refuses uploads ({status}); see that it "
+        "passes POST /_matrix/media/ on, then send the file again"
+    )
 
 
 def _too_large(octets: int, octets_max: int) -> PolicyRefused:

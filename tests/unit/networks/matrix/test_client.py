@@ -15,8 +15,16 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from sabir.content.meaning import Attachment, MediaKind
+from sabir.content.model import Disposition, ExternalPart
 from sabir.crypto.secrets import Secret
-from sabir.errors import CredentialsRefused, Error, PeerMisbehaved, Unavailable
+from sabir.errors import (
+    CredentialsRefused,
+    Error,
+    PeerMisbehaved,
+    PolicyRefused,
+    Unavailable,
+)
 from sabir.networks.matrix import client as client_module
 from sabir.networks.matrix.client import (
     REQUESTS_AT_ONCE_MAX,
@@ -24,7 +32,7 @@ from sabir.networks.matrix.client import (
     Rejected,
     http_session,
 )
-from sabir.networks.matrix.media import download
+from sabir.networks.matrix.media import download, upload
 
 
 @asynccontextmanager
@@ -256,3 +264,51 @@ async def test_a_server_without_tls_is_told_from_one_with_a_bad_certificate() ->
         https = url.replace("http://", "https://")
         with pytest.raises(Unavailable, match="TLS"):
             await Client(https, session, token=None).versions()
+
+
+class File:
+    """A file to send, of zeros."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        for start in range(0, self.size, 65_536):
+            yield bytes(min(65_536, self.size - start))
+
+
+PICTURE = Attachment(
+    part=ExternalPart(
+        content_type="image/png",
+        url="spool:00",
+        size=5,
+        hash_alg=1,
+        content_hash=b"x" * 32,
+        description="",
+        filename="a.png",
+        disposition=Disposition.ATTACHMENT,
+    ),
+    kind=MediaKind.IMAGE,
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected", "words"),
+    [
+        (413, b"<html>nginx", PolicyRefused, "client_max_body_size"),
+        (404, b"<html>nginx", PolicyRefused, "POST /_matrix/media/"),
+        (413, error("M_TOO_LARGE"), Rejected, "413 M_TOO_LARGE"),
+        (401, b"<html>nginx", Unavailable, "401"),
+        (403, b"<html>nginx", Unavailable, "403"),
+        (429, b"<html>nginx", Unavailable, "rate"),
+        (302, b"", Unavailable, "302"),
+        (502, b"<html>nginx", Unavailable, "502"),
+    ],
+)
+async def test_an_upload_that_a_proxy_never_lets_through_is_refused_for_good(
+    status: int, body: bytes, expected: type[Error], words: str
+) -> None:
+    async with answering(status, body) as client:
+        with pytest.raises(expected, match=words) as raised:
+            await upload(client, File(200_000), attachment=PICTURE, octets_max=None)
+    assert isinstance(raised.value, Unavailable) == (expected is Unavailable)
