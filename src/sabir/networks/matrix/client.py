@@ -20,6 +20,7 @@ from yarl import URL
 
 from sabir.crypto.secrets import Secret
 from sabir.errors import CredentialsRefused, PeerMisbehaved, PolicyRefused, Unavailable
+from sabir.networks.matrix.nesting import read_json
 
 REQUESTS_AT_ONCE_MAX: Final = 8
 """Per homeserver (design of the connector: across rooms in parallel, at most 8)."""
@@ -452,8 +453,8 @@ async def _read(answer: aiohttp.ClientResponse) -> bytes:
 def _checked(answer: aiohttp.ClientResponse, octets: bytes) -> Json:
     """Return the answer's object, or raise what its status means."""
     try:
-        body = json.loads(octets)
-    except (ValueError, RecursionError):
+        body = read_json(octets)
+    except ValueError:
         body = None
     status = answer.status
     if status == 200 or status == 201:

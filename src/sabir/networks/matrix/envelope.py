@@ -17,6 +17,9 @@ from sabir.networks.api import ChatId, NativeEvent, NativeId
 PAYLOAD_OCTETS_MAX: Final = 262_144
 """An event has at most 65,536 octets in canonical form; escapes and `unsigned` add."""
 
+EVERY_EVENT_HAS: Final = ("event_id", "room_id", "type", "sender")
+"""Each a text that is not empty."""
+
 Json = Mapping[str, Any]
 
 
@@ -39,8 +42,7 @@ class Envelope:
 def is_event(event: object) -> bool:
     """Tell whether this has what every event has, so that it can be stored."""
     return isinstance(event, dict) and all(
-        isinstance(event.get(name), str) and event[name]
-        for name in ("event_id", "room_id", "type", "sender")
+        isinstance(event.get(name), str) and event[name] for name in EVERY_EVENT_HAS
     )
 
 
@@ -67,8 +69,15 @@ def member_of(content: Json) -> Member:
 
 
 def seal(event: Json, member: Member | None, *, late: bool = False) -> NativeEvent:
-    """Make the native event to store."""
-    payload = _encode(event, member)
+    """Make the native event to store.
+
+    Of an event nested too deeply to be stored, only that it was there is kept.
+    """
+    try:
+        payload = _encode(event, member)
+    except RecursionError:
+        event = {name: event[name] for name in EVERY_EVENT_HAS}
+        payload = _encode(event, member)
     if len(payload) > PAYLOAD_OCTETS_MAX:
         # Bundled relations can be of any size and are of no use to us.
         unsigned = event.get("unsigned")

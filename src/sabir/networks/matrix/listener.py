@@ -3,10 +3,10 @@
 * Without the right `hs_token`: 403, compared in constant time.
 * 200 only after the transaction was taken; a storage failure gives 500, and the
   homeserver repeats.
+* A part that can never be read holds up nothing: it is dropped (`nesting`).
 """
 
 import errno
-import json
 from asyncio import BaseTransport
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -18,6 +18,7 @@ from aiohttp import web
 
 from sabir.crypto.secrets import Secret
 from sabir.errors import ConfigInvalid, StorageFailed
+from sabir.networks.matrix.nesting import read_json
 
 BODY_OCTETS_MAX: Final = 32 * 1024 * 1024
 """A hundred events of 65,536 octets, as many ephemeral ones, and escapes."""
@@ -46,10 +47,7 @@ def parse_transaction(txn: str, octets: bytes) -> Transaction:
     Raises:
         ValueError: not of this form.
     """
-    try:
-        body = json.loads(octets)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
+    body = read_json(octets)
     events = body.get("events") if isinstance(body, dict) else None
     if type(events) is not list:
         raise ValueError("no list of events")

@@ -1,6 +1,7 @@
 """`/sync` as a real homeserver does it rarely: limits, huge gaps, odd answers."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -39,7 +40,8 @@ class Homeserver:
             if not self.syncs:
                 await asyncio.sleep(60)
             status, body = self.syncs.pop(0)
-            return web.json_response(body, status=status)
+            octets = body if isinstance(body, bytes) else json.dumps(body).encode()
+            return web.Response(body=octets, status=status)
         if path.endswith("/messages"):
             return self.page(request)
         if path.endswith("/whoami"):
@@ -183,6 +185,15 @@ async def test_rooms_without_a_portal_are_not_handed_on() -> None:
     homeserver.syncs = [(200, {"next_batch": "s2", "rooms": rooms})]
     await run_until(homeserver, host, "s2")
     assert [[event.chat for event in take] for take in host.takes] == [[SEA]]
+
+
+async def test_an_event_nested_deeply_holds_up_nothing() -> None:
+    homeserver, host = Homeserver(), recording()
+    _, answer = sync("s2", message(1) | {"content": "?"}, message(2))
+    text = json.dumps(answer).replace('"?"', "[" * 30_000 + "]" * 30_000)
+    homeserver.syncs = [(200, text.encode())]
+    await run_until(homeserver, host, "s2")
+    assert numbers(host) == [1, 2]
 
 
 async def test_limits_on_polling_and_paging_are_waited_for() -> None:

@@ -14,7 +14,7 @@ from aiohttp import web
 from sabir.content.pieces import JoinPiece, TextPiece
 from sabir.content.rich import Rich
 from sabir.crypto.secrets import Secret
-from sabir.errors import StorageFailed, Unavailable
+from sabir.errors import PeerMisbehaved, StorageFailed, Unavailable
 from sabir.networks.api import (
     ChatId,
     ConnectionState,
@@ -223,6 +223,22 @@ async def test_a_failed_store_answers_500_and_ends_the_run(
 async def test_what_is_no_transaction_gets_400(lab: Lab, body: bytes) -> None:
     assert await lab.push(body) == 400
     assert lab.host.takes == []
+
+
+async def test_an_event_nested_however_deeply_holds_up_nothing(lab: Lab) -> None:
+    statuses = set()
+    for txn, depth in enumerate((*range(850, 1_000, 2), 30_000)):
+        deep = b'{"a":' * depth + b"[]" + b"}" * depth
+        event = json.dumps(message(f"${depth}") | {"content": "?"}).encode()
+        nested = event.replace(b'"?"', deep)
+        after = json.dumps(message(f"$after{depth}")).encode()
+        body = b'{"events":[' + nested + b"," + after + b"]}"
+        statuses.add(await lab.push(body, txn=f"{txn}"))
+        assert taken(lab)[-1] == [f"${depth}", f"$after{depth}"]
+        for stored in lab.host.takes[-1][:1]:
+            with suppress(PeerMisbehaved):  # MATRIX-002: only that it was there
+                lab.connector.decode(stored)
+    assert statuses == {200}
 
 
 async def test_malformed_events_do_not_hold_up_the_others(lab: Lab) -> None:
