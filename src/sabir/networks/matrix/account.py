@@ -46,7 +46,7 @@ from sabir.networks.matrix.envelope import (
     subject_of,
 )
 from sabir.networks.matrix.media import download
-from sabir.networks.matrix.rooms import RoomBook, describe
+from sabir.networks.matrix.rooms import RoomBook, RoomLoader, describe
 from sabir.networks.matrix.signals import SignalReader
 from sabir.networks.matrix.takes import hand_on
 from sabir.networks.matrix.writer import SEND_WINDOW, Writer, entry_key
@@ -86,6 +86,7 @@ class _Session:
 
     client: Client
     host: Host
+    loader: RoomLoader
     writer: Writer
     signals: SignalReader
 
@@ -135,8 +136,8 @@ class PlainAccount:
         await client.versions()
         await self._check_identity(client)
         self._upload_octets_max = await client.media_octets_max()
-        for chat in host.chats():
-            await self._load(client, chat)
+        loader = RoomLoader(client, self._book, self._clock, voice=None)
+        await loader.load(host.chats())
         writer = Writer(
             client,
             self._book,
@@ -146,7 +147,7 @@ class PlainAccount:
             with_times=False,
         )
         signals = SignalReader(self._book, self._config.user_id.__eq__)
-        self._session = _Session(client, host, writer, signals)
+        self._session = _Session(client, host, loader, writer, signals)
 
     async def _check_identity(self, client: Client) -> None:
         answer = await client.whoami()
@@ -161,13 +162,6 @@ class PlainAccount:
                 "with user and password to get a token of its own"
             )
 
-    async def _load(self, client: Client, chat: ChatId) -> None:
-        try:
-            await self._book.load(client, chat)
-        except Rejected:
-            # Not in it any more; `open_chat` says so to whom it concerns.
-            _log.info("room_not_loaded", room=chat)
-
     async def _poll(self, client: Client, host: Host) -> None:
         since = await host.cursor(SYNC_CURSOR)
         self._report(host, ConnectionState.CATCHING_UP)
@@ -175,6 +169,7 @@ class PlainAccount:
         while True:
             answer = await self._ask(client, since, wait=is_live)
             news = list(_read_rooms(answer)) if since is not None else []
+            await self._connected().loader.load_missing(host.chats())
             await self._complete(client, host, news, since or "")
             next_batch = answer["next_batch"]
             await self._hand_on(host, news, next_batch, late=not is_live)
@@ -398,8 +393,9 @@ class PlainAccount:
 
     async def send(self, batch: Sequence[Outgoing]) -> AsyncIterator[Outcome]:
         """Send pieces in order (see `Connector.send`)."""
-        writer = self._writer
+        loader, writer = self._connected().loader, self._writer
         for outgoing in batch:
+            await loader.need(outgoing.chat)
             yield await writer.write(outgoing)
 
     async def lookup(self, piece: Outgoing, *, attempted_at: Instant) -> Finding:

@@ -58,7 +58,7 @@ from sabir.networks.matrix.listener import Transaction, listening
 from sabir.networks.matrix.media import download, upload
 from sabir.networks.matrix.progress import Progress
 from sabir.networks.matrix.pushes import PushOrder
-from sabir.networks.matrix.rooms import RoomBook, describe
+from sabir.networks.matrix.rooms import RoomBook, RoomLoader, describe
 from sabir.networks.matrix.signals import SignalReader
 from sabir.networks.matrix.takes import hand_on
 from sabir.networks.matrix.writer import SEND_WINDOW, Writer, entry_key
@@ -77,6 +77,9 @@ TYPING_SHOWN_MS: Final = 30_000
 TYPING_PAUSE_MS: Final = 3_000
 """At most one notice per ghost and room in this time."""
 TXN_CURSOR: Final = "txn"
+BOT_NAME: Final = "Sabir"
+"""As which the bot enters rooms."""
+NAMED_FACT: Final = "bot_named"
 INVITES_FACT: Final = "invites"
 """Where invitations wait over a restart: the bot of a service has no `/sync`."""
 
@@ -89,6 +92,7 @@ class _Session:
 
     client: Client
     host: Host
+    loader: RoomLoader
     ghosts: Ghosts
     writer: Writer
     signals: SignalReader
@@ -170,9 +174,10 @@ class AppService:
         host.report(ConnectionState.CATCHING_UP)
         await client.versions()
         await self._check_identity(client)
+        await self._name_bot(client, host)
         self._upload_octets_max = await client.media_octets_max()
-        for chat in host.chats():
-            await self._load(client, chat)
+        loader = RoomLoader(client, self._book, self._clock, voice=self._bot)
+        await loader.load(host.chats())
         ghosts = Ghosts(self._config, client, host)
         writer = Writer(
             client,
@@ -185,7 +190,9 @@ class AppService:
         signals = SignalReader(self._book, self._config.is_ours)
         progress = Progress(host, self._clock)
         await progress.load()
-        self._session = _Session(client, host, ghosts, writer, signals, progress)
+        self._session = _Session(
+            client, host, loader, ghosts, writer, signals, progress
+        )
         await self._ping(client)
         for room, user, *tries in json.loads(await host.recall(INVITES_FACT) or "[]"):
             self._invites[_Invite(ChatId(room), user)] = _Tries(*tries)
@@ -204,12 +211,16 @@ class AppService:
         as_bot = Voice.ghost(self._config.bot_id)
         await client.create_device(DEVICE_ID, name="Sabir", voice=as_bot)
 
-    async def _load(self, client: Client, chat: ChatId) -> None:
+    async def _name_bot(self, client: Client, host: Host) -> None:
+        """Give the bot a name once; what its owner makes of it later stays."""
+        if await host.recall(NAMED_FACT):
+            return
         try:
-            await self._book.load(client, chat, voice=self._bot)
-        except Rejected:
-            # Not in it any more; `open_chat` says so to whom it concerns.
-            _log.info("room_not_loaded", room=chat)
+            await client.set_profile("displayname", BOT_NAME, voice=self._bot)
+        except (Rejected, Unavailable) as failure:
+            _log.info("bot_not_named", reason=str(failure))
+        else:
+            await host.remember(NAMED_FACT, BOT_NAME)
 
     async def _attend(self, client: Client, host: Host) -> None:
         """Accept invitations, and ping whenever it has been quiet."""
@@ -224,6 +235,7 @@ class AppService:
                 raise self._failure
             await self._have_repeated(client)
             await self._read_histories()
+            await self._connected().loader.load_missing(host.chats())
             await self._accept_due(client, host)
 
     async def _ping(self, client: Client) -> None:
@@ -487,8 +499,7 @@ class AppService:
     async def close_chat(self, chat: ChatId) -> None:
         """Leave a room with every ghost and the bot."""
         session = self._connected()
-        if not self._book.is_loaded(chat):
-            await self._load(session.client, chat)
+        await session.loader.need(chat)
         ours = [u for u in self._book.members(chat) if self._config.is_ours(u)]
         for user in sorted(ours, key=self._config.bot_id.__eq__):  # the bot goes last
             try:
@@ -516,8 +527,9 @@ class AppService:
 
     async def send(self, batch: Sequence[Outgoing]) -> AsyncIterator[Outcome]:
         """Send pieces in order (see `Connector.send`)."""
-        writer = self._connected().writer
+        loader, writer = self._connected().loader, self._connected().writer
         for outgoing in batch:
+            await loader.need(outgoing.chat)
             yield await writer.write(outgoing)
 
     async def lookup(self, piece: Outgoing, *, attempted_at: Instant) -> Finding:

@@ -4,16 +4,25 @@ Names travel with every stored event, so they must be known without asking. The
 book is filled from `/joined_members` and kept up to date by the events themselves.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
+import structlog
+
+from sabir.clock import Clock
+from sabir.errors import PeerMisbehaved, Unavailable
 from sabir.networks.api import ChatId, ChatInfo, ChatKind, Person, PersonId
-from sabir.networks.matrix.client import Client, Voice
+from sabir.networks.matrix.client import Client, Rejected, Voice
 from sabir.networks.matrix.envelope import Json, Member, content_of, member_of
 from sabir.networks.matrix.text import clean, one_line
 
 MEMBERS_PER_ROOM_MAX: Final = 20_000
 """Further people of a room are shown by their user id."""
+
+LOAD_PAUSE_MS: Final = 60_000
+"""Before a room that gave no answer is asked for again."""
+
+_log = structlog.get_logger(__name__)
 
 
 class RoomBook:
@@ -95,6 +104,52 @@ class RoomBook:
             user: _listed(profile)
             for user, profile in list(joined.items())[:MEMBERS_PER_ROOM_MAX]
         }
+
+
+class RoomLoader:
+    """Fills the book; a room that gives no answer holds up no other."""
+
+    def __init__(
+        self, client: Client, book: RoomBook, clock: Clock, *, voice: Voice | None
+    ) -> None:
+        self._client = client
+        self._book = book
+        self._clock = clock
+        self._voice = voice
+        self._missing: dict[ChatId, float] = {}
+        """Rooms that gave no answer, and when to ask again (monotonic, in ms)."""
+
+    async def load(self, rooms: Iterable[ChatId]) -> None:
+        """Load rooms; what gives no answer is left to `load_missing` or `need`."""
+        for room in rooms:
+            try:
+                await self.need(room)
+            except (Unavailable, PeerMisbehaved) as failure:
+                due_at = self._clock.monotonic_ms() + LOAD_PAUSE_MS
+                self._missing[room] = due_at
+                _log.warning("room_not_loaded", room=room, reason=str(failure))
+
+    async def load_missing(self, rooms: Collection[ChatId]) -> None:
+        """Ask again for those of the rooms that gave no answer a while ago."""
+        now = self._clock.monotonic_ms()
+        due = [room for room, due_at in self._missing.items() if due_at <= now]
+        for room in due:
+            del self._missing[room]
+        await self.load(room for room in due if room in rooms)
+
+    async def need(self, room: ChatId) -> None:
+        """Load a room unless it is known; not being in it is no failure here.
+
+        Raises:
+            Unavailable: no answer; nothing may be sent, the room may be encrypted.
+        """
+        if self._book.is_loaded(room):
+            return
+        try:
+            await self._book.load(self._client, room, voice=self._voice)
+        except Rejected as no:
+            # Not in it any more; `open_chat` says so to whom it concerns.
+            _log.info("room_not_loaded", room=room, errcode=no.errcode)
 
 
 def _listed(profile: object) -> Member:

@@ -13,8 +13,10 @@ from sabir.crypto.secrets import Secret
 from sabir.errors import CredentialsRefused, StorageFailed, Unavailable
 from sabir.networks.api import ChatId, ConnectionState
 from sabir.networks.matrix import account as account_module
+from sabir.networks.matrix import rooms as rooms_module
 from sabir.networks.matrix.account import PlainAccount
 from sabir.networks.matrix.config import AccountConfig
+from sabir.networks.matrix.decode import decode
 from sabir.testing.clock import LoopClock
 from sabir.testing.recording_host import RecordingHost
 from sabir.testing.rng import SeededRng
@@ -30,6 +32,7 @@ class Homeserver:
         self.syncs: list[tuple[int, Any]] = []
         self.sinces: list[str | None] = []
         self.whoami: dict[str, Any] = {"user_id": ME, "device_id": "D"}
+        self.members: list[tuple[int, Any]] = []
         self.history = 0
         self.limit_pages = 0
 
@@ -44,6 +47,9 @@ class Homeserver:
             return web.Response(body=octets, status=status)
         if path.endswith("/messages"):
             return self.page(request)
+        if path.endswith("/joined_members") and self.members:
+            status, body = self.members.pop(0)
+            return web.json_response(body, status=status)
         if path.endswith("/whoami"):
             return web.json_response(self.whoami)
         if "/state/" in path or path.endswith("/media/config"):
@@ -194,6 +200,22 @@ async def test_an_event_nested_deeply_holds_up_nothing() -> None:
     homeserver.syncs = [(200, text.encode())]
     await run_until(homeserver, host, "s2")
     assert numbers(host) == [1, 2]
+
+
+async def test_a_room_that_gives_no_answer_is_loaded_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rooms_module, "LOAD_PAUSE_MS", 0)
+    homeserver, host = Homeserver(), recording()
+    homeserver.members = [
+        (500, {}),
+        (200, {"joined": {"@al:e.org": {"display_name": "Al"}}}),
+    ]
+    homeserver.syncs = [sync("s2", message(1))]
+    await run_until(homeserver, host, "s2")
+    incoming = decode(host.events[0])
+    assert incoming is not None
+    assert incoming.sender.name == "Al"
 
 
 async def test_limits_on_polling_and_paging_are_waited_for() -> None:

@@ -26,7 +26,7 @@ from sabir.networks.api import (
     Speaker,
     Typing,
 )
-from sabir.networks.matrix import appservice, listener
+from sabir.networks.matrix import appservice, listener, rooms
 from sabir.networks.matrix.appservice import AppService
 from sabir.networks.matrix.config import AppServiceConfig
 from sabir.networks.matrix.progress import CONNECTIONS_MAX, LAG_EVENTS_MAX
@@ -439,7 +439,10 @@ INVITE = {
     "state_key": "@sabir_bot:e.org",
     "content": {"membership": "invite"},
 }
-NO_SERVER = (502, {"errcode": "M_UNKNOWN", "error": "no make_join via any server"})
+NO_SERVER: tuple[int, dict[str, Any]] = (
+    502,
+    {"errcode": "M_UNKNOWN", "error": "no make_join via any server"},
+)
 
 
 def joins(lab: Lab, room: str) -> int:
@@ -483,6 +486,62 @@ async def test_an_invitation_remembered_by_an_earlier_run_is_taken_up(
     async with running(monkeypatch, facts={"invites": waiting}) as lab:
         await lab.host.until(lambda: lab.host.facts["invites"] == "[]")
         assert (joins(lab, "!a"), joins(lab, "!b")) == (1, 1)
+
+
+async def test_a_room_that_gives_no_answer_keeps_nobody_from_connecting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rooms, "LOAD_PAUSE_MS", 0)
+    ill = {f"{SEA}/joined_members": [(500, {"errcode": "M_UNKNOWN"})]}
+    async with running(monkeypatch, answers=ill) as lab:
+        assert not lab.ended()
+        members = f"/_matrix/client/v3/rooms/{SEA}/joined_members"
+        await lab.host.until(
+            lambda: lab.homeserver.requests.count(("GET", members)) == 2
+        )
+        assert await lab.push({"events": [message("$1")]}) == 200
+        [incoming] = map(lab.connector.decode, lab.host.events)
+        assert incoming is not None
+        assert incoming.sender.name == "Al"
+
+
+async def test_nothing_is_sent_into_a_room_that_may_be_encrypted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ill = {
+        f"{SEA}/joined_members": [(500, {"errcode": "M_UNKNOWN"})] * 2,
+        f"{SEA}/state/m.room.encryption": [(200, {"algorithm": "m.megolm"})],
+    }
+    async with running(monkeypatch, answers=ill) as lab:
+        with pytest.raises(Unavailable):
+            await send(lab)
+        [refused] = await send(lab)
+        assert isinstance(refused, Refused)
+        assert "encrypted" in refused.reason
+        assert not any("/send/" in path for _, path in lab.homeserver.requests)
+
+
+NAMING = ("PUT", "/_matrix/client/v3/profile/@sabir_bot:e.org/displayname")
+
+
+async def test_the_bot_is_named_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(monkeypatch) as lab:
+        assert lab.homeserver.requests.count(NAMING) == 1
+        facts = lab.host.facts
+    async with running(monkeypatch, facts=facts) as lab:
+        assert lab.homeserver.requests.count(NAMING) == 0
+
+
+@pytest.mark.parametrize("status", [403, 500])
+async def test_a_bot_that_may_not_be_named_connects_and_tries_again(
+    monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    no = {"/displayname": [(status, {"errcode": "M_FORBIDDEN"})]}
+    async with running(monkeypatch, answers=no) as lab:
+        assert not lab.ended()
+        facts = lab.host.facts
+    async with running(monkeypatch, facts=facts) as lab:
+        assert lab.homeserver.requests.count(NAMING) == 1
 
 
 async def test_before_the_start_is_complete_pushes_are_put_off() -> None:

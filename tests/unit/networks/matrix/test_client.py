@@ -269,6 +269,8 @@ async def test_a_server_without_tls_is_told_from_one_with_a_bad_certificate() ->
 class File:
     """A file to send, of zeros."""
 
+    sha256 = bytes(32)
+
     def __init__(self, size: int) -> None:
         self.size = size
 
