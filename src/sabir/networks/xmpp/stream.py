@@ -148,21 +148,16 @@ class Stream:
         loop = asyncio.get_running_loop()
         self._on_stanza = on_stanza
         self._opened = loop.create_future()
-        # made here, because the library binds itself to the running loop
-        xmpp = self._xmpp = _library_stream(self._login)
-        xmpp.stream = self
-        for event, handler in (
-            ("session_start", self._begun),
-            ("disconnected", self._disconnected),
-            ("failed_all_auth", self._refused_login),
-            ("ssl_invalid_chain", self._refused_certificate),
-        ):
-            xmpp.add_event_handler(event, handler)
-        # the library's own queue carries its negotiation; ours bypasses it
-        self._filters = loop.create_task(xmpp.run_filters())
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                await self._connect()
+                reached = await self._reach()
+                try:
+                    self._make_library_stream()
+                except ConfigInvalid:
+                    if reached is not None:
+                        reached.abort()
+                    raise
+                await self._connect(reached)
                 await self._opened
         except TimeoutError:
             await self.close()
@@ -174,17 +169,51 @@ class Stream:
             await self.close()
             raise
 
-    async def _connect(self) -> None:
+    async def _reach(self) -> asyncio.Transport | None:
+        """Connect to a server whose address is given; None where it is looked up.
+
+        Before the library's stream is made, which reads all certificates of the
+        system: 30 ms for nothing, while others wait, if there is no server.
+        """
+        if not self._login.host:
+            return None
+        try:
+            transport, _ = await asyncio.get_running_loop().create_connection(
+                asyncio.Protocol, self._login.host, self._login.port
+            )
+        except OSError as error:
+            raise self._not_reached(error) from error
+        return transport
+
+    def _make_library_stream(self) -> None:
+        # made here, because the library binds itself to the running loop
+        xmpp = self._xmpp = _library_stream(self._login)
+        xmpp.stream = self
+        for event, handler in (
+            ("session_start", self._begun),
+            ("disconnected", self._disconnected),
+            ("failed_all_auth", self._refused_login),
+            ("ssl_invalid_chain", self._refused_certificate),
+        ):
+            xmpp.add_event_handler(event, handler)
+        # the library's own queue carries its negotiation; ours bypasses it
+        loop = asyncio.get_running_loop()
+        self._filters = loop.create_task(xmpp.run_filters())
+
+    async def _connect(self, reached: asyncio.Transport | None) -> None:
         xmpp, login = self._xmpp, self._login
-        addresses = [("", login.host, login.port)]
-        if isinstance(login, AccountLogin) and not login.host:
+        if isinstance(login, AccountLogin):
             xmpp.init_plugins()
+        if reached is not None:
+            reached.set_protocol(xmpp)
+            xmpp.connection_made(reached)
+            return
+        addresses = [("", login.host, login.port)]
+        if isinstance(login, AccountLogin):
             domain = names.bare(login.jid).rpartition("@")[2]
             found = await xmpp.get_dns_records(domain)
             addresses = [(str(r[0]), str(r[2]), int(r[3])) for r in found or ()]
             addresses = addresses or [("", domain, login.port)]
-        elif isinstance(login, AccountLogin):
-            xmpp.init_plugins()
         failure: OSError | None = None
         for service, host, port in addresses:
             direct = service in xmpp.tls_services
@@ -202,11 +231,14 @@ class Stream:
                 failure = error
                 continue
             return
+        raise self._not_reached(failure) from failure
+
+    def _not_reached(self, failure: OSError | None) -> Unavailable:
         why = "no address" if failure is None else failure.strerror or "no answer"
-        raise Unavailable(
+        return Unavailable(
             f"{self._where()} does not accept connections ({why}): start the server, "
             "or correct host and port"
-        ) from failure
+        )
 
     def _where(self) -> str:
         login = self._login
