@@ -1,0 +1,1 @@
+"""Checks of what peers send, by family of rules (`rules.py`)."""
