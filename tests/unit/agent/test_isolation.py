@@ -1,9 +1,9 @@
 """I8: a network in trouble delays its own portals only.
 
 Messages go to a network that is well, through a room of its own and through one that
-the troubled network shares. Whatever is waited for because of the troubled network lasts
-here until the test ends it, so a message that waits with it never arrives. How long the
-others take meanwhile is measured on real servers, by `bench/isolation.py`.
+the troubled network shares. Whatever is waited for because of the troubled network
+lasts here until the test ends it, so a message that waits with it never arrives. How
+long the others take meanwhile is measured on real servers, by `bench/isolation.py`.
 """
 
 import asyncio

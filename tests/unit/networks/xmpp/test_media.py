@@ -101,7 +101,7 @@ async def test_a_file_that_drips_is_refused_in_time(
     begun = time.monotonic()
     with pytest.raises(PolicyRefused, match="slower than 8000"):
         await fetch(f"{base}/drip?octets=1")
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 10  # of a file that drips for ever
 
 
 async def test_a_slow_but_steady_file_may_take_longer_than_a_window(
