@@ -1,3 +1,3 @@
-"""What all tests share: the fixtures of the real servers."""
+"""What all tests share: the fixtures of the real servers and of the MLS vectors."""
 
-pytest_plugins = ["sabir.testing.pytest_plugin"]
+pytest_plugins = ["sabir.testing.pytest_plugin", "sabir.testing.mls.pytest_plugin"]

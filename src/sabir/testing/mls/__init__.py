@@ -1,0 +1,1 @@
+"""What tests of MLS share: the official vectors, and an independent peer."""
