@@ -1,0 +1,67 @@
+"""What all structs of MLS share: the octets they came from."""
+
+import struct as _packing
+from abc import ABC, abstractmethod
+
+from sabir.wire.errors import Malformed
+from sabir.wire.tls import Reader, opaque, varint
+
+
+class Struct(ABC):
+    """A value of the presentation language that keeps its octets.
+
+    `raw` holds exactly the octets that were read, or what `encode` makes of the
+    fields when the value is composed here. Hashes, signatures and outer structs use
+    `raw`: nothing received is ever encoded again. Two structs are equal when they
+    are of one type and their octets are equal.
+    """
+
+    __slots__ = ()
+
+    raw: bytes
+
+    @abstractmethod
+    def encode(self) -> bytes:
+        """Write the fields; inner structs are written by their `raw`."""
+
+    def __post_init__(self) -> None:
+        if not self.raw:
+            object.__setattr__(self, "raw", self.encode())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Struct) and (
+            type(self) is type(other) and self.raw == other.raw
+        )
+
+    def __hash__(self) -> int:
+        return hash(self.raw)
+
+
+def unsigned(raw: bytes, signature: bytes) -> bytes:
+    """Return a struct's octets without the signature at its end."""
+    size = len(signature)
+    return raw[: -size - len(varint(size))]
+
+
+def skip_vector(reader: Reader) -> None:
+    """Pass a vector without looking into it."""
+    size = reader.length()
+    reader.position += size
+
+
+def read_uint16s(reader: Reader) -> tuple[int, ...]:
+    """Take a `uint16<V>`.
+
+    Raises:
+        Malformed: C04 when the length is odd, and as `Reader.length`.
+    """
+    block = reader.opaque()
+    count, rest = divmod(len(block), 2)
+    if rest:
+        raise Malformed("C04", f"{len(block)} octets of uint16")
+    return _packing.unpack(f">{count}H", block)
+
+
+def write_uint16s(numbers: tuple[int, ...]) -> bytes:
+    """Write a `uint16<V>`."""
+    return opaque(_packing.pack(f">{len(numbers)}H", *numbers))
