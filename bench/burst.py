@@ -3,7 +3,9 @@
     python bench/burst.py [messages] [rounds]
 
 Each round measures the floor and the bridge in turn, in each direction, from one sender
-and from eight. Progress goes to standard error, one JSON object to the last line.
+and from eight. Towards Matrix there are two floors: of ghosts that speak all at once,
+and of ghosts that take turns, which is what keeps a room's order (ADR 0005). Progress
+goes to standard error, one JSON object to the last line.
 """
 
 import asyncio
@@ -22,41 +24,50 @@ SENDERS = (1, 8)
 async def _measure(
     ground: Ground, direction: str, senders: int, messages: int, rounds: int
 ) -> dict[str, Any]:
-    bridge, legs, check = {
+    bridge, legs, ordered, check = {
         "matrix_to_xmpp": (
             ground.matrix_to_xmpp,
             (ground.matrix_out, ground.xmpp_in),
+            ground.xmpp_in,
             ground.check_to_xmpp,
         ),
         "xmpp_to_matrix": (
             ground.xmpp_to_matrix,
             (ground.xmpp_out, ground.matrix_in),
+            ground.matrix_in_turn,
             ground.check_to_matrix,
         ),
     }[direction]
-    floors, rates, findings = [], [], []
+    floors, in_order, rates, findings = [], [], [], []
     for number in range(rounds):
-        legs_per_s = [await _rate(ground, leg, senders, messages) for leg in legs]
-        floors.append(min(legs_per_s))
+        first, last = [await _rate(ground, leg, senders, messages) for leg in legs]
+        turns = last
+        if ordered is not legs[1] and senders > 1:
+            turns = await _rate(ground, ordered, senders, messages)
+        floors.append(min(first, last))
+        in_order.append(min(first, turns))
         shot, tag = await ground.burst(bridge, senders, messages)
         rates.append(shot.per_s)
         findings.append(await check(tag))
         print(
-            f"{direction} {senders} senders, round {number + 1}:"
-            f" floor {floors[-1]:.1f}/s of {[round(each, 1) for each in legs_per_s]},"
+            f"{direction} {senders} senders, round {number + 1}: floor"
+            f" {floors[-1]:.1f}/s, in order {in_order[-1]:.1f}/s,"
             f" bridge {rates[-1]:.1f}/s, {findings[-1].figures()}",
             file=sys.stderr,
             flush=True,
         )
     floor, rate = statistics.median(floors), statistics.median(rates)
+    ordered_floor = statistics.median(in_order)
     return {
         "direction": direction,
         "senders": senders,
         "messages": messages,
         "rounds": rounds,
         "floor_per_s": round(floor, 1),
+        "ordered_floor_per_s": round(ordered_floor, 1),
         "bridge_per_s": round(rate, 1),
         "share_of_floor": round(rate / floor, 3),
+        "share_of_ordered_floor": round(rate / ordered_floor, 3),
         "lost": sum(len(each.lost) for each in findings),
         "duplicated": sum(len(each.duplicated) for each in findings),
         "inversions": sum(each.inversions for each in findings),

@@ -89,6 +89,7 @@ class Ground:
         self._account = self.lab.prosody.add_component(_COMPONENT, _TOKEN)
         self._pushed: Arrivals[Seen] = Arrivals("application service of the floor")
         self._stack = AsyncExitStack()
+        self._turn = asyncio.Lock()
         self._runs = 0
         self.matrix_people: list[MatrixClient] = []
         self.xmpp_people: list[XmppClient] = []
@@ -211,6 +212,19 @@ class Ground:
         return Way(send=send, heard=self.matrix_watcher.events)
 
     @property
+    def matrix_in_turn(self) -> Way:
+        """As `matrix_in`, but one ghost after another: what keeps the room's order.
+
+        A homeserver orders what is under way together as it likes (invariant I4).
+        """
+
+        async def send(number: int, text: str) -> None:
+            async with self._turn:
+                await self._ghosts.send(number, self._floor_room, text)
+
+        return Way(send=send, heard=self.matrix_watcher.events)
+
+    @property
     def xmpp_out(self) -> Way:
         """From people on XMPP through a room to the watcher there."""
 
@@ -233,8 +247,12 @@ class Ground:
     # ---- measuring
 
     async def burst(self, way: Way, senders: int, messages: int) -> tuple[Shot, str]:
-        """Send as fast as it goes; return how fast that was, and the run's tag."""
+        """Send as fast as it goes; return how fast that was, and the run's tag.
+
+        Each sender says the same number, so a remainder of `messages` is left out.
+        """
         self._runs += 1
+        messages -= messages % senders
         tag = f"burst{self._runs}"
 
         async def speak(number: int) -> None:
