@@ -1,16 +1,19 @@
-"""Installs the real servers that tests and the demo run: Synapse, Prosody, ejabberd.
+"""Installs the real servers that tests and the demo run, and the peer of MLS tests.
 
-    python -m sabir.testing.install synapse prosody ejabberd
+    python -m sabir.testing.install synapse prosody ejabberd ts-mls
 
 - Synapse comes by pip into a virtual environment of its own, under `.lab` in the
   checkout (elsewhere: SABIR_LAB_HOME).
 - Prosody and ejabberd come from Debian or Ubuntu by apt-get, as root or by `sudo -n`.
   The services that such a package would start are kept from starting: our servers run
   as children of the tests.
+- ts-mls comes by `npm ci`, every package pinned by its digest, into `.lab` too. It
+  needs node 18 or newer and npm; where they are absent they come like Prosody.
 - What is there already is left alone, without asking the network.
 """
 
 import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
@@ -24,7 +27,13 @@ from sabir.errors import ConfigInvalid, Error, Unavailable
 
 SYNAPSE_VERSION: Final = "1.163.2"
 
-SERVERS: Final = ("synapse", "prosody", "ejabberd")
+SERVERS: Final = ("synapse", "prosody", "ejabberd", "ts-mls")
+
+NODE_MAJOR_MIN: Final = 18
+"""The oldest node that ts-mls was seen to run on: that of Debian 12."""
+
+_PEER: Final = Path(__file__).parent / "mls" / "peer"
+"""`package.json` and `package-lock.json` of ts-mls, and our script around it."""
 
 _PACKAGES: Final = {
     "prosody": (
@@ -69,6 +78,11 @@ def synapse_python() -> Path:
     return lab_home() / "synapse-venv" / "bin" / "python"
 
 
+def tsmls_home() -> Path:
+    """Return the folder that holds ts-mls's `node_modules`, installed or not."""
+    return lab_home() / "ts-mls"
+
+
 def available(server: str) -> str | None:
     """Say why this server cannot be run here; None when it can.
 
@@ -79,6 +93,11 @@ def available(server: str) -> str | None:
         if _synapse_mark().exists():
             return None
         missing = f"Synapse {SYNAPSE_VERSION} is not in {lab_home()}"
+    elif server == "ts-mls":
+        unsuitable = _unsuitable_node()
+        if unsuitable is None and _tsmls_mark().exists():
+            return None
+        missing = unsuitable or f"ts-mls is not in {lab_home()}"
     elif server in _PACKAGES:
         absent = _absent_packages(server)
         if not absent:
@@ -103,7 +122,9 @@ def install(servers: Sequence[str]) -> None:
         missing = [server for server in missing if available(server) is not None]
         if "synapse" in missing:
             _install_synapse()
-        _install_packages([server for server in missing if server in _PACKAGES])
+        _install_packages(missing)
+        if "ts-mls" in missing:
+            _install_tsmls()
     for server in missing:
         reason = available(server)
         if reason is not None:
@@ -133,11 +154,49 @@ def _install_synapse() -> None:
     _synapse_mark().touch()
 
 
+def _tsmls_mark() -> Path:
+    """Written last; another set of packages has another mark."""
+    lock = (_PEER / "package-lock.json").read_bytes()
+    return tsmls_home() / f"ready-{hashlib.sha256(lock).hexdigest()[:16]}"
+
+
+def _unsuitable_node() -> str | None:
+    """Say why node cannot run ts-mls; None when it can."""
+    if shutil.which("node") is None:
+        return "node is missing"
+    done = subprocess.run(
+        ["node", "--version"], capture_output=True, check=False, text=True
+    )
+    version = done.stdout.strip()
+    major = version.removeprefix("v").partition(".")[0]
+    if not major.isdecimal() or int(major) < NODE_MAJOR_MIN:
+        return f"node {version or '?'} is too old, {NODE_MAJOR_MIN} is needed"
+    return None
+
+
+def _install_tsmls() -> None:
+    unsuitable = _unsuitable_node()
+    if unsuitable is not None:
+        raise ConfigInvalid(
+            f"{unsuitable}. Put a newer one first in PATH, or run only the tests "
+            "without a real server (`pytest -m 'not interop'`)."
+        )
+    home = tsmls_home()
+    home.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copyfile(_PEER / name, home / name)
+    quiet = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
+    npm = ["npm", "ci", "--prefix", str(home), *quiet]
+    _run(npm, "npm, and a package index that it reaches")
+    _tsmls_mark().touch()
+
+
 def _install_packages(servers: Sequence[str]) -> None:
     packages = [name for server in servers for name in _absent_packages(server)]
     if not packages:
         return
-    script = f'set -e\nUNITS="{" ".join(servers)}"\n{_APT_SCRIPT}'
+    units = " ".join(server for server in servers if server in _PACKAGES)
+    script = f'set -e\nUNITS="{units}"\n{_APT_SCRIPT}'
     by_hand = f"apt-get install --no-install-recommends {' '.join(packages)}"
     root = _become_root(by_hand)
     _run([*root, "sh", "-c", script, "sh", *packages], f"root may run `{by_hand}`")
@@ -163,6 +222,11 @@ def _become_root(by_hand: str) -> list[str]:
 
 
 def _absent_packages(server: str) -> list[str]:
+    if server == "ts-mls":  # where node comes from does not matter
+        commands = {"node": "nodejs", "npm": "npm"}
+        return [commands[name] for name in commands if shutil.which(name) is None]
+    if server not in _PACKAGES:
+        return []
     query = ["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\n"]
     wanted = _PACKAGES[server]
     if shutil.which("dpkg-query") is None:

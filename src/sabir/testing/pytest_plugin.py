@@ -1,4 +1,4 @@
-"""Fixtures for tests against real servers: `synapse`, `prosody`, `ejabberd`.
+"""Fixtures for tests against the real: `synapse`, `prosody`, `ejabberd`, `tsmls`.
 
 One server of each kind runs for the whole session. A test that needs an application
 service or a component adds it and restarts the server; names of users and rooms are a
@@ -7,12 +7,13 @@ skipped with the reason; with CI=true in the environment it fails.
 """
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
 
 from sabir.testing.install import available
+from sabir.testing.mls.tsmls import TsMls
 from sabir.testing.servers.ejabberd import Ejabberd
 from sabir.testing.servers.prosody import Prosody
 from sabir.testing.servers.synapse import Synapse
@@ -50,3 +51,11 @@ async def ejabberd(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ej
     need("ejabberd")
     async with Ejabberd(tmp_path_factory.mktemp("ejabberd")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def tsmls() -> Iterator[TsMls]:
+    """Run the independent MLS implementation for the session."""
+    need("ts-mls")
+    with TsMls() as peer:
+        yield peer

@@ -96,6 +96,65 @@ def test_packages_are_installed_in_one_go_by_apt_get(
     assert not policy.exists()
 
 
+def _programs(folder: Path, scripts: dict[str, str]) -> None:
+    for name, script in scripts.items():
+        program = folder / name
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+
+
+def test_the_peer_of_mls_needs_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    reason = install.available("ts-mls")
+    assert reason is not None
+    assert "node is missing" in reason
+    assert "python -m sabir.testing.install ts-mls" in reason
+
+
+@pytest.mark.parametrize("version", ["v17.9.1", "", "odd"])
+def test_an_old_node_is_no_node(
+    version: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _programs(tmp_path, {"node": f"echo {version}", "npm": "exit 1"})
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    reason = install.available("ts-mls")
+    assert reason is not None
+    assert "is too old, 18 is needed" in reason
+    assert install.main(["ts-mls"]) == ConfigInvalid.exit_code
+    assert "Put a newer one first in PATH" in capsys.readouterr().err
+
+
+def test_the_peer_of_mls_is_installed_by_npm(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for npm, which would need a package index."""
+    tools = home / "tools"
+    tools.mkdir()
+    _programs(tools, {"node": "echo v18.20.4", "npm": f'echo "$@" >"{home}/asked"'})
+    monkeypatch.setenv("PATH", f"{tools}:/usr/bin:/bin")
+    assert install.main(["ts-mls"]) == 0
+    asked = (home / "asked").read_text()
+    assert asked.startswith(f"ci --prefix {install.tsmls_home()}")
+    assert "--ignore-scripts" in asked
+    assert install.available("ts-mls") is None
+    (next(install.tsmls_home().glob("ready-*"))).rename(
+        install.tsmls_home() / "ready-0123456789abcdef"
+    )
+    assert install.available("ts-mls") is not None, "marks of other versions count not"
+
+
+def test_the_peer_of_mls_names_no_package_index() -> None:
+    lock = (install._PEER / "package-lock.json").read_text()
+    assert '"resolved"' not in lock
+    assert "http" not in lock
+    assert lock.count('"integrity"') == lock.count('"node_modules/')
+
+
 def test_who_may_not_install_is_told_what_to_run(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
