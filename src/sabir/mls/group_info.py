@@ -1,8 +1,10 @@
 """GroupInfo: an epoch as a member shows it to a joiner (RFC 9420 section 12.4.3)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, final
 
+from sabir.crypto.labels import sign_with_label
+from sabir.crypto.suites import CipherSuite
 from sabir.mls.extensions import Extensions, encode_extensions, read_extensions
 from sabir.mls.group_context import GroupContext, read_group_context
 from sabir.mls.limits import DEFAULT_LIMITS, Limits
@@ -50,6 +52,15 @@ class GroupInfoIn(Struct):
     def signed(self) -> bytes:
         """Return the `GroupInfoTBS`: what came in up to the signature."""
         return unsigned(self.raw, self.signature)
+
+
+def sign_group_info(
+    suite: CipherSuite, private_key: bytes, group_info: GroupInfoIn
+) -> GroupInfoIn:
+    """Return a GroupInfo of our own with its signature instead of the one it has."""
+    content = group_info.signed()
+    signature = sign_with_label(suite, private_key, TBS_LABEL, content)
+    return replace(group_info, signature=signature, raw=b"")
 
 
 @final

@@ -1,8 +1,10 @@
 """Key packages (RFC 9420 section 10)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, final
 
+from sabir.crypto.labels import ref_hash, sign_with_label
+from sabir.crypto.suites import CipherSuite
 from sabir.mls.codepoints import MLS10
 from sabir.mls.extensions import Extensions, encode_extensions, read_extensions
 from sabir.mls.leaf_node import LeafNode, LeafNodeIn, read_leaf_node
@@ -45,6 +47,19 @@ class KeyPackageIn(Struct):
     def signed(self) -> bytes:
         """Return the `KeyPackageTBS`: what came in up to the signature."""
         return unsigned(self.raw, self.signature)
+
+    def reference(self, suite: CipherSuite) -> bytes:
+        """Return the `KeyPackageRef`, by which a Welcome names it (section 5.2)."""
+        return ref_hash(suite, REFERENCE_LABEL, self.raw)
+
+
+def sign_key_package(
+    suite: CipherSuite, private_key: bytes, key_package: KeyPackageIn
+) -> KeyPackageIn:
+    """Return a key package of our own with its signature instead of the one it has."""
+    content = key_package.signed()
+    signature = sign_with_label(suite, private_key, TBS_LABEL, content)
+    return replace(key_package, signature=signature, raw=b"")
 
 
 @final

@@ -8,6 +8,8 @@ of extensions are one object each, and a leaf is read in one pass.
 from dataclasses import dataclass
 from typing import Final, final
 
+from sabir.crypto.labels import sign_with_label
+from sabir.crypto.suites import CipherSuite
 from sabir.mls.capabilities import Capabilities, read_capabilities
 from sabir.mls.codepoints import LeafNodeSource
 from sabir.mls.credentials import Credential, read_credential
@@ -136,6 +138,37 @@ class LeafNodeIn:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {len(self.raw)} octets>"
+
+
+def sign_leaf_node(
+    suite: CipherSuite,
+    private_key: bytes,
+    leaf: LeafNodeIn,
+    group_id: bytes = b"",
+    leaf_index: int = 0,
+) -> LeafNodeIn:
+    """Return a leaf of our own with its signature instead of the one it has.
+
+    Args:
+        suite: of the group.
+        private_key: signature key of the client.
+        leaf: all other fields.
+        group_id: as in `LeafNodeIn.signed`.
+        leaf_index: likewise.
+    """
+    content = leaf.signed(group_id, leaf_index)
+    signature = sign_with_label(suite, private_key, TBS_LABEL, content)
+    return LeafNodeIn(
+        leaf.encryption_key,
+        leaf.signature_key,
+        leaf.credential,
+        leaf.capabilities,
+        leaf.source,
+        leaf.lifetime,
+        leaf.parent_hash,
+        leaf.extensions,
+        signature,
+    )
 
 
 @final
