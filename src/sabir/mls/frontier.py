@@ -56,10 +56,10 @@ class Frontier:
         """Find a leaf's secret; this changes nothing.
 
         Args:
-            leaf: below `leaf_count`.
+            leaf: index among the leaves.
 
         Returns:
-            The way there; None when the leaf was taken.
+            The way there; None when the leaf was taken, or there is none.
         """
         start = self._above(leaf)
         if start is None:
@@ -90,6 +90,8 @@ class Frontier:
         return True
 
     def _above(self, leaf: int) -> int | None:
+        if leaf >= self.leaf_count:
+            return None
         node = 2 * leaf
         while node not in self.nodes:
             if node == self._root:
