@@ -15,7 +15,7 @@ from sabir.mls.codepoints import LeafNodeSource
 from sabir.mls.credentials import Credential, read_credential
 from sabir.mls.extensions import Extensions, encode_extensions, read_extensions
 from sabir.mls.limits import DEFAULT_LIMITS, Limits
-from sabir.mls.struct import unsigned
+from sabir.mls.struct import Struct, unsigned
 from sabir.mls.validation.proof import Proof
 from sabir.wire.errors import Malformed
 from sabir.wire.tls import Reader, opaque, uint8, uint32, uint64
@@ -37,7 +37,7 @@ class Lifetime:
         return uint64(self.not_before) + uint64(self.not_after)
 
 
-class LeafNodeIn:
+class LeafNodeIn(Struct):
     """A leaf node that nobody has checked.
 
     Attributes:
@@ -129,12 +129,6 @@ class LeafNodeIn:
         if self.source is LeafNodeSource.KEY_PACKAGE:
             return content
         return content + opaque(group_id) + uint32(leaf_index)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, LeafNodeIn) and self.raw == other.raw
-
-    def __hash__(self) -> int:
-        return hash(self.raw)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {len(self.raw)} octets>"

@@ -33,6 +33,7 @@ from sabir.mls.framing import (
 )
 from sabir.mls.limits import DEFAULT_LIMITS, Limits
 from sabir.mls.proposals import STANDARD_PROPOSALS, ProposalRegistry
+from sabir.mls.ratchet import MessageKey
 from sabir.mls.tags import Tag
 from sabir.mls.validation.framing import (
     check_not_application,
@@ -201,10 +202,7 @@ def _read_sender_data(reader: Reader) -> SenderData:
 def protect_private(
     suite: CipherSuite,
     message: VerifiedContent,
-    *,
-    generation: int,
-    key: bytes,
-    nonce: bytes,
+    message_key: MessageKey,
     sender_data_secret: Secret,
     reuse_guard: bytes,
     padding_block_octets: int = DEFAULT_LIMITS.padding_block_octets,
@@ -214,9 +212,7 @@ def protect_private(
     Args:
         suite: of the group.
         message: signed for this wire format by a member.
-        generation: of the sender's ratchet for this type of content.
-        key: of that generation.
-        nonce: of that generation, before the reuse guard.
+        message_key: the next of the sender's ratchet for this type of content.
         sender_data_secret: of the epoch.
         reuse_guard: `REUSE_GUARD_OCTETS` random octets.
         padding_block_octets: the plaintext is filled to a multiple of this.
@@ -231,13 +227,15 @@ def protect_private(
     plaintext += bytes(-len(plaintext) % padding_block_octets)
     place = _sender_data_aad(content.group_id, content.epoch, content.content_type)
     ciphertext = suite.aead_seal(
-        key,
-        _guarded(nonce, reuse_guard),
+        message_key.key,
+        _guarded(message_key.nonce, reuse_guard),
         plaintext,
         place + opaque(content.authenticated_data),
     )
     sender_key, sender_nonce = sender_data_keys(suite, sender_data_secret, ciphertext)
-    sender_data = SenderData(content.sender.index, generation, reuse_guard).encode()
+    sender_data = SenderData(
+        content.sender.index, message_key.generation, reuse_guard
+    ).encode()
     return PrivateMessage(
         content.group_id,
         content.epoch,
@@ -269,9 +267,7 @@ def open_private(
     suite: CipherSuite,
     message: PrivateMessage,
     sender_data: SenderData,
-    *,
-    key: bytes,
-    nonce: bytes,
+    message_key: MessageKey,
     registry: ProposalRegistry = STANDARD_PROPOSALS,
     limits: Limits = DEFAULT_LIMITS,
 ) -> AuthenticatedContent:
@@ -281,20 +277,21 @@ def open_private(
         suite: of the group.
         message: what came in.
         sender_data: from `open_sender_data`.
-        key: of the generation and type of content that it names.
-        nonce: of the same, before the reuse guard.
+        message_key: of the sender, generation and type of content that it names.
         registry: the types of proposal that are known.
         limits: what is accepted.
 
     Raises:
-        MlsInvalid: F05, F10, F11.
+        MlsInvalid: F10, F11.
         Malformed: what was sealed is no content.
         MlsUnsupported: C09.
     """
     place = _sender_data_aad(message.group_id, message.epoch, message.content_type)
     associated = place + opaque(message.authenticated_data)
-    guarded = _guarded(nonce, sender_data.reuse_guard)
-    reader = Reader(_open(suite, key, guarded, message.ciphertext, associated))
+    nonce = _guarded(message_key.nonce, sender_data.reuse_guard)
+    reader = Reader(
+        _open(suite, message_key.key, nonce, message.ciphertext, associated)
+    )
     body = read_content(reader, message.content_type, registry, limits)
     signature, tag = read_auth(reader, message.content_type)
     check_padding(reader.data[reader.position :])

@@ -12,8 +12,8 @@ class Struct(ABC):
 
     `raw` holds exactly the octets that were read, or what `encode` makes of the
     fields when the value is composed here. Hashes, signatures and outer structs use
-    `raw`: nothing received is ever encoded again. Two structs are equal when they
-    are of one type and their octets are equal.
+    `raw`: nothing received is ever encoded again. Two structs of one type are equal
+    when their octets are; for this a checked one is of the type that came in.
     """
 
     __slots__ = ()
@@ -29,9 +29,10 @@ class Struct(ABC):
             object.__setattr__(self, "raw", self.encode())
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Struct) and (
-            type(self) is type(other) and self.raw == other.raw
-        )
+        if not isinstance(other, Struct):
+            return NotImplemented
+        related = isinstance(other, type(self)) or isinstance(self, type(other))
+        return related and self.raw == other.raw
 
     def __hash__(self) -> int:
         return hash(self.raw)
