@@ -123,10 +123,6 @@ class CipherSuite:
         """Return the MAC, `nh` octets: HMAC with the suite's hash."""
         return hmac.digest(key, data, self.hash_name)
 
-    def mac_fits(self, key: bytes, data: bytes, tag: bytes) -> bool:
-        """Check a MAC in constant time."""
-        return hmac.compare_digest(self.mac(key, data), tag)
-
     def extract(self, salt: bytes, ikm: bytes) -> bytes:
         """KDF.Extract: `nh` octets."""
         return hkdf.extract(self.hash_name, salt, ikm)
