@@ -7,8 +7,7 @@ was pushed for `PING_IDLE_S`.
 
 import asyncio
 import hashlib
-import json
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -16,11 +15,10 @@ import structlog
 
 from sabir.clock import Clock, Instant
 from sabir.content.capabilities import Capabilities
-from sabir.content.pieces import JoinPiece, LeavePiece, NativeRef, ProfilePiece
+from sabir.content.pieces import NativeRef
 from sabir.errors import (
     ConfigInvalid,
     CredentialsRefused,
-    PeerMisbehaved,
     PolicyRefused,
     StorageFailed,
     Unavailable,
@@ -41,6 +39,7 @@ from sabir.networks.api import (
     Speaker,
 )
 from sabir.networks.matrix import capabilities
+from sabir.networks.matrix.cast import GhostCast
 from sabir.networks.matrix.client import Client, Rejected, Voice, http_session
 from sabir.networks.matrix.config import AppServiceConfig
 from sabir.networks.matrix.decode import decode
@@ -54,8 +53,9 @@ from sabir.networks.matrix.envelope import (
     subject_of,
 )
 from sabir.networks.matrix.ghosts import DEVICE_ID, Ghosts
+from sabir.networks.matrix.invites import Invitations, Invite
 from sabir.networks.matrix.listener import Transaction, listening
-from sabir.networks.matrix.media import download, upload
+from sabir.networks.matrix.media import download
 from sabir.networks.matrix.progress import Progress
 from sabir.networks.matrix.pushes import PushOrder
 from sabir.networks.matrix.rooms import RoomBook, RoomLoader, describe
@@ -67,12 +67,6 @@ PING_IDLE_S: Final = 60.0
 PING_TRIES: Final = 10
 PING_PAUSE_MS: Final = 100
 """One second in all; a wrong address in the registration is told after that."""
-INVITES_MAX: Final = 1_000
-"""Invitations waiting to be accepted; beyond, the oldest must be repeated."""
-INVITE_TRIES_MAX: Final = 5
-"""A room whose servers are gone for so long is not worth another request."""
-INVITE_PAUSE_MS: Final = 60_000
-"""Between two tries to enter a room."""
 TYPING_SHOWN_MS: Final = 30_000
 TYPING_PAUSE_MS: Final = 3_000
 """At most one notice per ghost and room in this time."""
@@ -80,8 +74,6 @@ TXN_CURSOR: Final = "txn"
 BOT_NAME: Final = "Sabir"
 """As which the bot enters rooms."""
 NAMED_FACT: Final = "bot_named"
-INVITES_FACT: Final = "invites"
-"""Where invitations wait over a restart: the bot of a service has no `/sync`."""
 
 _log = structlog.get_logger(__name__)
 
@@ -99,28 +91,13 @@ class _Session:
     progress: Progress
 
 
-@dataclass(frozen=True, slots=True)
-class _Invite:
-    room: ChatId
-    user: str
-
-
-@dataclass(slots=True)
-class _Tries:
-    """How often a room was not to be entered, and when the next try is due."""
-
-    count: int = 0
-    due_at: float = 0.0
-    """Monotonic, in ms."""
-
-
 @dataclass(slots=True)
 class _Batch:
     """A transaction, sorted."""
 
     events: list[NativeEvent] = field(default_factory=list)
     echoes: list[tuple[ChatId, Sent]] = field(default_factory=list)
-    invites: list[_Invite] = field(default_factory=list)
+    invites: list[Invite] = field(default_factory=list)
 
 
 class AppService:
@@ -138,7 +115,7 @@ class AppService:
         self._done_txn: str | None = None
         self._order = PushOrder(None)
         self._taking = asyncio.Lock()
-        self._invites: dict[_Invite, _Tries] = {}
+        self._invites = Invitations(config, clock)
         self._wake = asyncio.Event()
         self._failure: StorageFailed | None = None
         self._typing_shown: dict[tuple[ChatId, str], tuple[bool, float]] = {}
@@ -182,7 +159,7 @@ class AppService:
         writer = Writer(
             client,
             self._book,
-            _GhostCast(self._config, client, ghosts, self._book, self._bot),
+            GhostCast(self._config, client, ghosts, self._book, self._bot),
             self._clock,
             upload_octets_max=self._upload_octets_max,
             with_times=True,
@@ -194,8 +171,7 @@ class AppService:
             client, host, loader, ghosts, writer, signals, progress
         )
         await self._ping(client)
-        for room, user, *tries in json.loads(await host.recall(INVITES_FACT) or "[]"):
-            self._invites[_Invite(ChatId(room), user)] = _Tries(*tries)
+        await self._invites.load(host)
         self._wake.set()
 
     async def _check_identity(self, client: Client) -> None:
@@ -236,7 +212,7 @@ class AppService:
             await self._have_repeated(client)
             await self._read_histories()
             await self._connected().loader.load_missing(host.chats())
-            await self._accept_due(client, host)
+            await self._invites.accept_due(client, host)
 
     async def _ping(self, client: Client) -> None:
         """Ask to be called, and with that for what could not be pushed.
@@ -322,8 +298,7 @@ class AppService:
         for chat, sent in batch.echoes:
             await session.host.echo(chat, key=sent.key, sent=sent)
         if batch.invites:
-            self._invites |= {invite: _Tries() for invite in batch.invites}
-            await self._remember_invites(session.host)
+            await self._invites.add(batch.invites, session.host)
         progress = session.progress
         if batch.events or batch.echoes or progress.is_behind:
             cursors = {**progress.cursors, TXN_CURSOR: mark}
@@ -345,7 +320,7 @@ class AppService:
                     batch.echoes.append((room, _echo(event)))
                 self._book.note(event)
                 continue
-            batch.invites.extend(self._invitations(event))
+            batch.invites.extend(self._invites.of(event))
             known = self._book.member(room, subject_of(event))
             self._book.note(event)
             batch.events.append(seal(event, known or _named_by(event)))
@@ -393,71 +368,6 @@ class AppService:
         await hand_on(session.host, late, cursors=session.progress.cursors)
         session.progress.saved()
         _log.info("history_taken", room=room, events=len(late))
-
-    def _invitations(self, event: Json) -> Iterator[_Invite]:
-        membership = content_of(event).get("membership")
-        if event["type"] != "m.room.member" or membership != "invite":
-            return
-        user = event.get("state_key")
-        if isinstance(user, str) and self._config.is_ours(user):
-            yield _Invite(ChatId(event["room_id"]), user)
-
-    async def _remember_invites(self, host: Host) -> None:
-        while len(self._invites) > INVITES_MAX:
-            dropped = next(iter(self._invites))
-            _log.warning("invite_dropped", room=dropped.room)
-            del self._invites[dropped]
-        waiting = [
-            [invite.room, invite.user, tries.count]
-            for invite, tries in self._invites.items()
-        ]
-        await host.remember(INVITES_FACT, json.dumps(waiting))
-
-    async def _accept_due(self, client: Client, host: Host) -> None:
-        """Enter the rooms whose turn it is; none of them ends the connection."""
-        for invite, tries in list(self._invites.items()):
-            if self._clock.monotonic_ms() < tries.due_at:
-                continue
-            try:
-                await self._accept(client, invite)
-            except (Unavailable, PeerMisbehaved) as failure:
-                self._put_off(invite, tries, failure)
-            else:
-                self._end_invite(invite, tries)
-            await self._remember_invites(host)
-
-    def _put_off(
-        self, invite: _Invite, tries: _Tries, failure: Unavailable | PeerMisbehaved
-    ) -> None:
-        """Try again later what was not answered, but not for ever.
-
-        A limit on our rate is no failed try: the room was not even asked for.
-        """
-        wait_ms = failure.retry_after_ms if isinstance(failure, Unavailable) else None
-        if wait_ms is None:
-            tries.count += 1
-        tries.due_at = self._clock.monotonic_ms() + (wait_ms or INVITE_PAUSE_MS)
-        if tries.count < INVITE_TRIES_MAX:
-            _log.info("invite_put_off", room=invite.room, tries=tries.count)
-        else:
-            _log.warning("invite_dropped", room=invite.room, reason=str(failure))
-            self._end_invite(invite, tries)
-
-    def _end_invite(self, invite: _Invite, tries: _Tries) -> None:
-        """Forget an invitation, unless it was repeated meanwhile."""
-        if self._invites.get(invite) is tries:
-            del self._invites[invite]
-
-    async def _accept(self, client: Client, invite: _Invite) -> None:
-        """Enter a room; a ghost that was asked brings the bot with it."""
-        try:
-            voice = Voice.ghost(invite.user)
-            await client.join(invite.room, voice=voice)
-            if invite.user != self._config.bot_id:
-                await client.invite(invite.room, self._config.bot_id, voice=voice)
-                await client.join(invite.room, voice=self._bot)
-        except Rejected as no:
-            _log.info("invite_not_accepted", room=invite.room, errcode=no.errcode)
 
     def _signal(self, event: Any, session: _Session) -> None:
         if not isinstance(event, dict) or not isinstance(event.get("room_id"), str):
@@ -574,85 +484,6 @@ class AppService:
         if self._session is None:
             raise Unavailable("the Matrix account is not connected yet")
         return self._session
-
-
-class _GhostCast:
-    """Everybody speaks as their own ghost; the bot manages."""
-
-    def __init__(
-        self,
-        config: AppServiceConfig,
-        client: Client,
-        ghosts: Ghosts,
-        book: RoomBook,
-        bot: Voice,
-    ) -> None:
-        self._config = config
-        self._client = client
-        self._ghosts = ghosts
-        self._book = book
-        self.manager = bot
-
-    async def speaker(self, outgoing: Outgoing) -> Voice:
-        voice = await self._ghosts.ready(outgoing.speaker)
-        await self._enter(outgoing.chat, voice, outgoing.speaker.name)
-        return voice
-
-    async def _enter(self, room: ChatId, voice: Voice, name: str) -> None:
-        if not self._book.is_loaded(room):
-            await self._book.load(self._client, room, voice=self.manager)
-        if self._book.member(room, voice.user_id) is not None:
-            return
-        try:
-            await self._client.invite(room, voice.user_id, voice=self.manager)
-        except Rejected as no:
-            # Invited already, or the bot may not invite: a public room needs none.
-            _log.debug("ghost_not_invited", room=room, errcode=no.errcode)
-        await self._client.join(room, voice=voice)
-        self._book.joined(room, voice.user_id, Member(name))
-
-    def author(self, user: str) -> Voice | None:
-        return Voice.ghost(user, DEVICE_ID) if self._config.is_ours(user) else None
-
-    async def appear(self, outgoing: Outgoing) -> Voice | None:
-        match outgoing.piece:
-            case JoinPiece():
-                return await self.speaker(outgoing)
-            case LeavePiece(reason=reason):
-                return await self._leave(outgoing, reason)
-            case ProfilePiece():
-                return await self._show_profile(outgoing, outgoing.piece)
-            case _:
-                return None
-
-    async def _leave(self, outgoing: Outgoing, reason: str) -> Voice:
-        room = outgoing.chat
-        voice = Voice.ghost(self._ghosts.user_id(outgoing.speaker.uri), DEVICE_ID)
-        if not self._book.is_loaded(room):
-            await self._book.load(self._client, room, voice=self.manager)
-        if self._book.member(room, voice.user_id) is not None:
-            await self._client.leave(room, reason=reason, voice=voice)
-            self._book.left(room, voice.user_id)
-        return voice
-
-    async def _show_profile(self, outgoing: Outgoing, piece: ProfilePiece) -> Voice:
-        speaker = outgoing.speaker
-        renamed = Speaker(uri=speaker.uri, name=piece.name, network=speaker.network)
-        voice = await self._ghosts.ready(renamed)
-        if piece.avatar is not None and outgoing.media is not None:
-            mxc = await upload(
-                self._client, outgoing.media, attachment=piece.avatar, octets_max=None
-            )
-            await self._client.set_profile("avatar_url", mxc, voice=voice)
-        return voice
-
-    async def recover(self, outgoing: Outgoing, no: Rejected) -> bool:
-        """Start over with a ghost that was removed, or that the server forgot."""
-        if no.errcode not in {"M_FORBIDDEN", "M_UNKNOWN_DEVICE"}:
-            return False
-        await self._ghosts.forget(outgoing.speaker.uri)
-        self._book.left(outgoing.chat, self._ghosts.user_id(outgoing.speaker.uri))
-        return True
 
 
 def _mark(pushed: Transaction) -> str:

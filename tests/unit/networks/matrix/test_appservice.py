@@ -26,7 +26,7 @@ from sabir.networks.api import (
     Speaker,
     Typing,
 )
-from sabir.networks.matrix import appservice, listener, rooms
+from sabir.networks.matrix import invites, listener, rooms
 from sabir.networks.matrix.appservice import AppService
 from sabir.networks.matrix.config import AppServiceConfig
 from sabir.networks.matrix.progress import CONNECTIONS_MAX, LAG_EVENTS_MAX
@@ -466,7 +466,7 @@ async def test_a_room_that_cannot_be_entered_now_ends_nothing_and_is_tried_later
 async def test_a_room_that_never_can_be_entered_is_given_up_after_five_tries(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(appservice, "INVITE_PAUSE_MS", 10)
+    monkeypatch.setattr(invites, "INVITE_PAUSE_MS", 10)
     monkeypatch.setattr(appservice, "PING_IDLE_S", 0.02)
     async with running(monkeypatch) as lab:
         limited = (429, {"errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 10})
