@@ -26,7 +26,7 @@ from sabir.networks.api import (
     Speaker,
     Typing,
 )
-from sabir.networks.matrix import invites, listener, rooms
+from sabir.networks.matrix import appservice, invites, listener, rooms
 from sabir.networks.matrix.appservice import AppService
 from sabir.networks.matrix.config import AppServiceConfig
 from sabir.networks.matrix.progress import CONNECTIONS_MAX, LAG_EVENTS_MAX
