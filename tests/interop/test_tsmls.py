@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from sabir.crypto.suites import SUITES
+from sabir.testing.mls.populated import populated_group_info
 from sabir.testing.mls.tsmls import TsMls, TsMlsRefused
 
 pytestmark = pytest.mark.interop
@@ -302,3 +304,29 @@ def test_limit_9_little_is_kept_and_little_is_skipped(table: Table) -> None:
     process("other bob", 200)
     _refused(lambda: process("other bob", 0), "ValidationError")
     process("other bob", 199)
+
+
+def test_limit_10_the_external_key_has_no_length(table: Table) -> None:
+    alice = table.groups[0]
+    ours = bytes.fromhex(table.group_info(alice, tree=False))
+    theirs = bytes.fromhex(table.group_info(alice, as_is=True))
+    start = ours.index(b"\0\x04\x21\x20") + 4
+    key = ours[start : start + 32]
+    assert b"\0\x04\x20" + key in theirs
+    assert len(theirs) == len(ours) - 1
+
+
+@pytest.mark.parametrize("members", [1, 2, 5, 8, 33])
+def test_a_group_made_without_its_members_is_joined_and_followed(
+    tsmls: TsMls, members: int
+) -> None:
+    table = Table(tsmls)
+    info = populated_group_info(SUITES[1], members).hex()
+    for name in ("alice", "bob", "carol"):
+        client = table.client(name)
+        joined = tsmls.call("external_join", kp=client["kp"], group_info=info)
+        table.tell(None, joined["commit"])
+        table.groups.append(joined["g"])
+        table.agree()
+        info = table.group_info(joined["g"])
+    assert len(table.commit(table.groups[0])["members"]) == members + 3

@@ -18,6 +18,7 @@ const M = await load("ts-mls");
 const { encodeLeafNodeTBS } = await load("ts-mls/leafNode.js");
 const { signWithLabel } = await load("ts-mls/crypto/signature.js");
 const { encodeRatchetTree, decodeRatchetTree } = await load("ts-mls/ratchetTree.js");
+const { createGroupInfo } = await load("ts-mls/createCommit.js");
 const { makeKeyPackageRef } = await load("ts-mls/keyPackage.js");
 const { defaultClientConfig } = await load("ts-mls/clientConfig.js");
 
@@ -90,6 +91,21 @@ const treeIn = (h) => {
   const r = decodeRatchetTree(un(h), 0);
   if (!r) throw new SyntaxError("not a ratchet_tree");
   return r[0];
+};
+
+// ExternalPub is an HPKEPublicKey, an opaque<V>; ts-mls writes and reads the bare key.
+// These put the length there and take it away.
+const wrapped = (key) =>
+  new Uint8Array(key.length < 64 ? [key.length, ...key] : [0x40, key.length, ...key]);
+const unwrapping = (cs, gi) => {
+  const ext = gi.extensions.find((e) => e.extensionType === "external_pub");
+  if (!ext) return cs;
+  const data = ext.extensionData,
+    key = data.subarray(data[0] < 64 ? 1 : 2);
+  if (hex(wrapped(key)) !== hex(data)) throw new SyntaxError("not an ExternalPub");
+  const importPublicKey = (k) =>
+    cs.hpke.importPublicKey(hex(k) === hex(data) ? key : k);
+  return { ...cs, hpke: { ...cs.hpke, importPublicKey } };
 };
 
 const pskIndex = (state) => ({
@@ -374,12 +390,26 @@ const ops = {
   },
   async group_info(r) {
     const g = need(groups, r.g, "group"),
+      s = g.state,
       ext = extIn(r.extensions);
-    const gi = await timed(() =>
-      (r.tree ?? true)
-        ? M.createGroupInfoWithExternalPubAndRatchetTree(g.state, ext, g.cs)
-        : M.createGroupInfoWithExternalPub(g.state, ext, g.cs),
-    );
+    if (r.as_is)
+      return {
+        message: encode({
+          wireformat: "mls_group_info",
+          groupInfo: await M.createGroupInfoWithExternalPub(s, ext, g.cs),
+        }),
+      };
+    const gi = await timed(async () => {
+      const pair = await g.cs.hpke.deriveKeyPair(s.keySchedule.externalSecret);
+      const key = await g.cs.hpke.exportPublicKey(pair.publicKey);
+      ext.push({ extensionType: "external_pub", extensionData: wrapped(key) });
+      if (r.tree ?? true)
+        ext.push({
+          extensionType: "ratchet_tree",
+          extensionData: encodeRatchetTree(s.ratchetTree),
+        });
+      return createGroupInfo(s.groupContext, s.confirmationTag, s, ext, g.cs);
+    });
     return { message: encode({ wireformat: "mls_group_info", groupInfo: gi }) };
   },
   async join(r) {
@@ -396,8 +426,8 @@ const ops = {
   },
   async external_join(r) {
     const k = need(kps, r.kp, "key package"),
-      cs = await impl(k.suite),
-      gi = decode(r.group_info, "mls_group_info").groupInfo;
+      gi = decode(r.group_info, "mls_group_info").groupInfo,
+      cs = unwrapping(await impl(k.suite), gi);
     const x = await timed(() =>
       M.joinGroupExternal(
         gi,
