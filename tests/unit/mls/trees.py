@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
+import pytest
+
 from sabir.crypto import hpke, signatures
 from sabir.crypto.labels import verify_with_label
 from sabir.crypto.secrets import Secret
@@ -13,6 +15,7 @@ from sabir.mls.capabilities import Capabilities
 from sabir.mls.codepoints import LeafNodeSource
 from sabir.mls.commit import read_update_path
 from sabir.mls.credentials import BasicCredential
+from sabir.mls.errors import MlsInvalid
 from sabir.mls.group_context import GroupContext
 from sabir.mls.leaf_node import (
     TBS_LABEL,
@@ -31,6 +34,7 @@ from sabir.mls.treekem import (
     open_path,
 )
 from sabir.mls.validation.proof import PROOF
+from sabir.mls.validation.rules import Rule
 from sabir.mls.validation.tree import validate_tree
 from sabir.wire.tls import read_whole
 
@@ -50,6 +54,11 @@ class Dice:
 
     def random(self, size: int) -> bytes:
         return self._random.randbytes(size)
+
+
+def refused(rule: Rule) -> "pytest.RaisesExc[MlsInvalid]":
+    """Expect that a rule is found broken."""
+    return pytest.raises(MlsInvalid, check=lambda wrong: wrong.rule == rule.name)
 
 
 def plain_leaf(
@@ -111,9 +120,9 @@ class Client:
 def check_leaf(leaf: LeafNodeIn, index: int) -> LeafNode:
     """Check a signature for `validate_tree`, under suite 1."""
     signed = leaf.signed(GROUP_ID, index)
-    assert verify_with_label(
-        SUITE, leaf.signature_key, TBS_LABEL, signed, leaf.signature
-    )
+    key = leaf.signature_key
+    if not verify_with_label(SUITE, key, TBS_LABEL, signed, leaf.signature):
+        raise MlsInvalid(Rule.L02)
     return LeafNode(leaf, PROOF)
 
 
