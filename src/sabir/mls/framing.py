@@ -383,8 +383,7 @@ def wire_format_of(body: Body) -> WireFormat:
             return WireFormat.WELCOME
         case GroupInfoIn():
             return WireFormat.GROUP_INFO
-        case KeyPackageIn():
-            return WireFormat.KEY_PACKAGE
+    return WireFormat.KEY_PACKAGE
 
 
 def encode_message(body: Body) -> bytes:

@@ -5,6 +5,7 @@ be skipped, not even inside a Commit: the message is unsupported. Applications a
 types of their own with `ProposalRegistry.with_types`.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -33,9 +34,9 @@ class Proposal(Struct):
         """Write the `Proposal`."""
         return uint16(self.kind) + self.body()
 
+    @abstractmethod
     def body(self) -> bytes:
         """Write what follows the type."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -85,6 +85,7 @@ def test_a_message_reads_as_written(body: Body) -> None:
     assert message.raw == octets
     assert message.encode() == octets
     assert MlsMessageIn(body).raw == octets
+    assert uint16(message.wire_format) == octets[2:4]
 
 
 @pytest.mark.parametrize(
