@@ -6,7 +6,7 @@ an `AuthenticatedContent` in `sabir.mls.message_protection`, and that a
 """
 
 from dataclasses import dataclass, field
-from typing import Final, final
+from typing import Final, assert_never, final
 
 from sabir.mls.codepoints import MLS10, ContentType, SenderType, WireFormat
 from sabir.mls.commit import Commit, read_commit
@@ -383,7 +383,10 @@ def wire_format_of(body: Body) -> WireFormat:
             return WireFormat.WELCOME
         case GroupInfoIn():
             return WireFormat.GROUP_INFO
-    return WireFormat.KEY_PACKAGE
+        case KeyPackageIn():
+            return WireFormat.KEY_PACKAGE
+        case _:
+            assert_never(body)
 
 
 def encode_message(body: Body) -> bytes:
