@@ -1,6 +1,6 @@
 """Installs the real servers that tests and the demo run, and the peer of MLS tests.
 
-    python -m sabir.testing.install synapse prosody ejabberd ts-mls
+    python -m sabir.testing.install synapse prosody ejabberd ts-mls crabline prism
 
 - Synapse comes by pip into a virtual environment of its own, under `.lab` in the
   checkout (elsewhere: SABIR_LAB_HOME).
@@ -9,6 +9,8 @@
   as children of the tests.
 - ts-mls comes by `npm ci`, every package pinned by its digest, into `.lab` too. It
   needs node 18 or newer and npm; where they are absent they come like Prosody.
+- crabline (WhatsApp Cloud API, Telegram Bot API) and prism (any OpenAPI document) come
+  by `npm ci` likewise, with a node of their own (`sabir.testing.npm`).
 - What is there already is left alone, without asking the network.
 """
 
@@ -24,10 +26,11 @@ from pathlib import Path
 from typing import Final
 
 from sabir.errors import ConfigInvalid, Error, Unavailable
+from sabir.testing.npm import packages
 
 SYNAPSE_VERSION: Final = "1.163.2"
 
-SERVERS: Final = ("synapse", "prosody", "ejabberd", "ts-mls")
+SERVERS: Final = ("synapse", "prosody", "ejabberd", "ts-mls", *packages.COUNTERPARTS)
 
 NODE_MAJOR_MIN: Final = 18
 """The oldest node that ts-mls was seen to run on: that of Debian 12."""
@@ -98,6 +101,10 @@ def available(server: str) -> str | None:
         if unsuitable is None and _tsmls_mark().exists():
             return None
         missing = unsuitable or f"ts-mls is not in {lab_home()}"
+    elif server in packages.COUNTERPARTS:
+        if packages.is_installed(lab_home(), server):
+            return None
+        missing = f"{server} is not in {lab_home()}"
     elif server in _PACKAGES:
         absent = _absent_packages(server)
         if not absent:
@@ -125,6 +132,9 @@ def install(servers: Sequence[str]) -> None:
         _install_packages(missing)
         if "ts-mls" in missing:
             _install_tsmls()
+        for server in missing:
+            if server in packages.COUNTERPARTS:
+                packages.install(lab_home(), server, _run)
     for server in missing:
         reason = available(server)
         if reason is not None:

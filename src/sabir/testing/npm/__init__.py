@@ -1,0 +1,1 @@
+"""Test counterparts that come from npm: a folder with a lock file for each."""
