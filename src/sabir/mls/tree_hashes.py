@@ -87,8 +87,9 @@ class TreeHashes:
             gone: indices of leaves that count as blank and as unmerged nowhere,
                 increasing.
         """
-        below = tree_math.leaves_below(node)
-        gone = gone[bisect_left(gone, below.start) : bisect_left(gone, below.stop)]
+        if gone:
+            below = tree_math.leaves_below(node)
+            gone = gone[bisect_left(gone, below.start) : bisect_left(gone, below.stop)]
         if not gone:
             return self.of(nodes, node)
         if not node & 1:

@@ -150,13 +150,15 @@ def _chained(
 ) -> bool:
     """Tell whether a node below `child` has a valid parent hash for `parent`.
 
-    It is the one in the child's resolution that is no unmerged leaf of the parent.
+    It is the one in the child's resolution that is no unmerged leaf of the parent. All
+    of those below are in that resolution when T05 and T06 hold.
     """
-    below = tree_math.leaves_below(child)
-    unmerged = {2 * leaf for leaf in parent.unmerged_leaves if leaf in below}
-    resolution = tree.resolution(child)
-    merged = [node for node in resolution if node not in unmerged]
-    if len(merged) != 1 or len(resolution) != len(unmerged) + 1:
+    merged = tree.resolution(child)
+    if parent.unmerged_leaves:
+        below = tree_math.leaves_below(child)
+        unmerged = {2 * leaf for leaf in parent.unmerged_leaves if leaf in below}
+        merged = [node for node in merged if node not in unmerged]
+    if len(merged) != 1:
         return False
     lower = tree.node(merged[0])
     if lower is None or not lower.parent_hash:
