@@ -316,6 +316,16 @@ def test_limit_10_the_external_key_has_no_length(table: Table) -> None:
     assert len(theirs) == len(ours) - 1
 
 
+def test_limit_11_who_is_replaced_does_not_notice(table: Table) -> None:
+    alice, bob = table.groups
+    proposals = [{"type": "remove", "leaf": 1}, *_add(table.client("carol"))]
+    done = table.peer.call("commit", g=alice, proposals=proposals)
+    _refused(
+        lambda: table.peer.call("process", g=bob, message=done["commit"]),
+        "InternalError",
+    )
+
+
 @pytest.mark.parametrize("members", [1, 2, 5, 8, 33])
 def test_a_group_made_without_its_members_is_joined_and_followed(
     tsmls: TsMls, members: int
