@@ -5,7 +5,13 @@ from functools import lru_cache
 from typing import Final
 
 from sabir.mls.codepoints import DEFAULT_EXTENSIONS, DEFAULT_PROPOSALS
-from sabir.mls.struct import Struct, read_uint16s, skip_vector, write_uint16s
+from sabir.mls.struct import (
+    NUMBERS_OCTETS_MAX,
+    Struct,
+    read_uint16s,
+    skip_vector,
+    write_uint16s,
+)
 from sabir.wire.tls import Reader
 
 _INTERNED_BLOCKS_MAX: Final = 256
@@ -48,7 +54,7 @@ def read_capabilities(reader: Reader) -> Capabilities:
     """Take `Capabilities`; equal octets give the same object."""
     start = reader.position
     for _ in range(_VECTORS):
-        skip_vector(reader)
+        skip_vector(reader, NUMBERS_OCTETS_MAX)
     return _of_block(reader.since(start))
 
 

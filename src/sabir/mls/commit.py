@@ -16,6 +16,9 @@ from sabir.mls.struct import Struct, skip_vector
 from sabir.wire.errors import Malformed
 from sabir.wire.tls import Reader, opaque, optional, uint8, vector
 
+PATH_NODES_MAX: Final = 32
+"""A leaf index has 32 bits, so no tree is higher."""
+
 _PROPOSAL: Final = 1
 _REFERENCE: Final = 2
 
@@ -77,8 +80,15 @@ class UpdatePathNode(Struct):
         return read_hpke_ciphertext(Reader(self.raw, self.starts[index]))
 
 
-def read_update_path_node(reader: Reader) -> UpdatePathNode:
-    """Take an `UpdatePathNode`."""
+def read_update_path_node(
+    reader: Reader, limits: Limits = DEFAULT_LIMITS
+) -> UpdatePathNode:
+    """Take an `UpdatePathNode`.
+
+    Raises:
+        Malformed: C03 more ciphertexts than `limits` let a group have members, and
+            as `Reader`.
+    """
     start = reader.position
 
     def skip_ciphertext(inner: Reader) -> int:
@@ -88,7 +98,7 @@ def read_update_path_node(reader: Reader) -> UpdatePathNode:
         return begin - start
 
     key = reader.opaque()
-    starts = reader.vector(skip_ciphertext)
+    starts = reader.vector(skip_ciphertext, count_max=limits.members_max)
     return UpdatePathNode(key, starts, reader.since(start))
 
 
@@ -109,7 +119,9 @@ def read_update_path(reader: Reader, limits: Limits = DEFAULT_LIMITS) -> UpdateP
     """Take an `UpdatePath`."""
     start = reader.position
     leaf = read_leaf_node(reader, limits)
-    nodes = reader.vector(read_update_path_node)
+    nodes = reader.vector(
+        lambda inner: read_update_path_node(inner, limits), count_max=PATH_NODES_MAX
+    )
     return UpdatePath(leaf, nodes, reader.since(start))
 
 
@@ -167,11 +179,6 @@ def read_commit(
             return ProposalReference(inner.opaque())
         raise Malformed("C07", f"proposal or reference {kind}")
 
-    proposals = reader.vector(read_item)
-    if len(proposals) > limits.proposals_per_commit_max:
-        raise Malformed(
-            "C03",
-            f"{len(proposals)} proposals, limit {limits.proposals_per_commit_max}",
-        )
+    proposals = reader.vector(read_item, count_max=limits.proposals_per_commit_max)
     path = reader.optional(lambda inner: read_update_path(inner, limits))
     return Commit(proposals, path, reader.since(start))

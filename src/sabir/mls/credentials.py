@@ -2,19 +2,16 @@
 
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol
 
 from sabir.mls.codepoints import CredentialKind
 from sabir.mls.errors import MlsUnsupported
 from sabir.mls.limits import DEFAULT_LIMITS, Limits
 from sabir.mls.struct import Struct
-from sabir.wire.errors import Malformed
 from sabir.wire.tls import Reader, opaque, uint16, vector
 
 if TYPE_CHECKING:
     from sabir.mls.leaf_node import LeafNodeIn
-
-T = TypeVar("T")
 
 BINDING_LABEL: Final = b"CredentialBindingTBS"
 """Label of the signature in a `CredentialBinding` (mls-extensions)."""
@@ -131,14 +128,14 @@ def read_credential(
         identity = reader.opaque()
         return BasicCredential(identity=identity, raw=reader.since(start))
     if kind == CredentialKind.X509:
-        chain = _bounded(reader.vector(Reader.opaque), limits.certificates_max)
+        chain = reader.vector(Reader.opaque, count_max=limits.certificates_max)
         return X509Credential(certificates=chain, raw=reader.since(start))
     nested = kind in (CredentialKind.MULTI, CredentialKind.WEAK_MULTI)
     if not nested or depth >= NESTED_CREDENTIALS_MAX:
         raise MlsUnsupported("credential type", kind)
-    bindings = _bounded(
-        reader.vector(lambda inner: _read_binding(inner, limits, depth + 1)),
-        limits.certificates_max,
+    bindings = reader.vector(
+        lambda inner: _read_binding(inner, limits, depth + 1),
+        count_max=limits.certificates_max,
     )
     return MultiCredential(
         bindings=bindings,
@@ -160,12 +157,6 @@ def _read_binding(reader: Reader, limits: Limits, depth: int) -> CredentialBindi
         signature=signature,
         raw=reader.since(start),
     )
-
-
-def _bounded(items: tuple[T, ...], limit: int) -> tuple[T, ...]:
-    if len(items) > limit:
-        raise Malformed("C03", f"{len(items)} certificates, limit {limit}")
-    return items
 
 
 # ---- the port

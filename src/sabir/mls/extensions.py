@@ -20,6 +20,9 @@ APP_DATA_DICTIONARY: Final = 0x0006
 SUPPORTED_WIRE_FORMATS: Final = 0x0007
 REQUIRED_WIRE_FORMATS: Final = 0x0008
 
+EXTERNAL_SENDERS_MAX: Final = 256
+"""A few services of each provider that takes part in a room."""
+
 _INTERNED_OCTETS_MAX: Final = 4 << 10
 """Longer lists are read anew: they hold a tree, or are not alike between leaves."""
 
@@ -139,7 +142,8 @@ def read_external_senders(
 ) -> tuple[ExternalSender, ...]:
     """Take an `ExternalSender<V>`, the data of `external_senders`."""
     return reader.vector(
-        lambda inner: ExternalSender(inner.opaque(), read_credential(inner, limits))
+        lambda inner: ExternalSender(inner.opaque(), read_credential(inner, limits)),
+        count_max=EXTERNAL_SENDERS_MAX,
     )
 
 

@@ -429,7 +429,7 @@ def _read_body(
         case WireFormat.PRIVATE_MESSAGE:
             return read_private_message(reader, limits)
         case WireFormat.WELCOME:
-            return read_welcome(reader)
+            return read_welcome(reader, limits)
         case WireFormat.GROUP_INFO:
             return read_group_info(reader, limits)
         case WireFormat.KEY_PACKAGE:

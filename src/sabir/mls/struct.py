@@ -2,9 +2,10 @@
 
 import struct as _packing
 from abc import ABC, abstractmethod
+from typing import Final
 
 from sabir.wire.errors import Malformed
-from sabir.wire.tls import Reader, opaque, varint
+from sabir.wire.tls import VECTOR_OCTETS_MAX, Reader, opaque, varint
 
 
 class Struct(ABC):
@@ -44,9 +45,13 @@ def unsigned(raw: bytes, signature: bytes) -> bytes:
     return raw[: -size - len(varint(size))]
 
 
-def skip_vector(reader: Reader) -> None:
-    """Pass a vector without looking into it."""
-    size = reader.length()
+NUMBERS_OCTETS_MAX: Final = 4 << 10
+"""A list of 2,048 numbers: registries have fewer than a hundred, GREASE adds 15."""
+
+
+def skip_vector(reader: Reader, limit: int = VECTOR_OCTETS_MAX) -> None:
+    """Pass a vector of at most `limit` octets without looking into it."""
+    size = reader.length(limit)
     reader.position += size
 
 
@@ -54,9 +59,10 @@ def read_uint16s(reader: Reader) -> tuple[int, ...]:
     """Take a `uint16<V>`.
 
     Raises:
-        Malformed: C04 when the length is odd, and as `Reader.length`.
+        Malformed: C04 when the length is odd, C03 above `NUMBERS_OCTETS_MAX`, and
+            as `Reader.length`.
     """
-    block = reader.opaque()
+    block = reader.opaque(NUMBERS_OCTETS_MAX)
     count, rest = divmod(len(block), 2)
     if rest:
         raise Malformed("C04", f"{len(block)} octets of uint16")

@@ -7,7 +7,6 @@ from sabir.mls.commit import HPKECiphertext, read_hpke_ciphertext
 from sabir.mls.limits import DEFAULT_LIMITS, Limits
 from sabir.mls.psk_ids import PreSharedKeyID, read_psk_id
 from sabir.mls.struct import Struct
-from sabir.wire.errors import Malformed
 from sabir.wire.tls import Reader, opaque, optional, uint16, vector
 
 
@@ -48,11 +47,16 @@ class Welcome(Struct):
         )
 
 
-def read_welcome(reader: Reader) -> Welcome:
-    """Take a `Welcome`."""
+def read_welcome(reader: Reader, limits: Limits = DEFAULT_LIMITS) -> Welcome:
+    """Take a `Welcome`.
+
+    Raises:
+        Malformed: C03 more joiners than `limits` let a commit add, and as `Reader`.
+    """
     start = reader.position
     suite = reader.uint16()
-    secrets = reader.vector(_read_entry)
+    joiners_max = limits.proposals_per_commit_max
+    secrets = reader.vector(_read_entry, count_max=joiners_max)
     group_info = reader.opaque()
     return Welcome(suite, secrets, group_info, reader.since(start))
 
@@ -93,9 +97,7 @@ def read_group_secrets(reader: Reader, limits: Limits = DEFAULT_LIMITS) -> Group
     """
     joiner_secret = Secret(reader.opaque())
     path_secret = reader.optional(Reader.opaque)
-    psks = reader.vector(read_psk_id)
-    if len(psks) > limits.psks_per_commit_max:
-        raise Malformed("C03", f"{len(psks)} PSKs, limit {limits.psks_per_commit_max}")
+    psks = reader.vector(read_psk_id, count_max=limits.psks_per_commit_max)
     return GroupSecrets(
         joiner_secret, None if path_secret is None else Secret(path_secret), psks
     )

@@ -105,13 +105,24 @@ class Reader:
         return self.data[start : start + size]
 
     def vector(
-        self, read: Callable[["Reader"], T], limit: int = VECTOR_OCTETS_MAX
+        self,
+        read: Callable[["Reader"], T],
+        limit: int = VECTOR_OCTETS_MAX,
+        count_max: int = VECTOR_OCTETS_MAX,
     ) -> tuple[T, ...]:
-        """Take a `T<V>`: elements until the vector is full. `limit` is in octets."""
+        """Take a `T<V>`: elements until the vector is full.
+
+        Args:
+            read: reads an element.
+            limit: in octets.
+            count_max: elements; C03 before one more is read.
+        """
         size = self.length(limit)
         inner = Reader(self.data, self.position, self.position + size)
-        items = []
+        items: list[T] = []
         while inner.position < inner.end:
+            if len(items) == count_max:
+                raise Malformed("C03", f"more than {count_max} elements")
             try:
                 items.append(read(inner))
             except Malformed as wrong:

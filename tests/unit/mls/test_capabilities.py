@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 
 from sabir.mls.capabilities import Capabilities, read_capabilities
+from sabir.mls.struct import NUMBERS_OCTETS_MAX
 from sabir.testing.mls.structs import capabilities, fields_of
 from sabir.wire.errors import Malformed
 from sabir.wire.tls import opaque, read_whole
@@ -26,6 +27,15 @@ def test_default_types_need_not_be_listed() -> None:
         *range(1, 8),
         10,
     ]
+
+
+@pytest.mark.parametrize("place", range(5))
+def test_a_list_of_more_numbers_than_there_can_be_is_refused(place: int) -> None:
+    lists = [b""] * 5
+    lists[place] = bytes(NUMBERS_OCTETS_MAX + 2)
+    with pytest.raises(Malformed) as wrong:
+        read_whole(b"".join(map(opaque, lists)), read_capabilities)
+    assert wrong.value.rule == "C03"
 
 
 @pytest.mark.parametrize("place", range(5))

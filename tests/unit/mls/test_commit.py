@@ -6,6 +6,7 @@ from hypothesis import given
 from sabir.crypto.suites import SUITES
 from sabir.mls.codepoints import LeafNodeSource
 from sabir.mls.commit import (
+    PATH_NODES_MAX,
     Commit,
     HPKECiphertext,
     ProposalReference,
@@ -65,6 +66,29 @@ def test_a_ciphertext_that_runs_over_the_vector_is_refused() -> None:
     with pytest.raises(Malformed) as wrong:
         read_whole(octets, read_update_path_node)
     assert wrong.value.rule == "C04"
+
+
+def test_more_ciphertexts_than_members_are_refused() -> None:
+    octets = UpdatePathNode.of(b"key", [HPKECiphertext(b"", b"")] * 3).raw
+
+    def read(count: int) -> UpdatePathNode:
+        limits = Limits(members_max=count)
+        return read_whole(octets, lambda reader: read_update_path_node(reader, limits))
+
+    assert len(read(3)) == 3
+    with pytest.raises(Malformed) as wrong:
+        read(2)
+    assert wrong.value.rule == "C03"
+
+
+def test_a_path_longer_than_any_tree_is_high_is_refused() -> None:
+    leaf = Author(SUITES[1]).leaf(LeafNodeSource.COMMIT)
+    node = UpdatePathNode.of(b"key", ())
+    read_whole(UpdatePath(leaf, (node,) * PATH_NODES_MAX).raw, read_update_path)
+    too_long = UpdatePath(leaf, (node,) * (PATH_NODES_MAX + 1))
+    with pytest.raises(Malformed) as wrong:
+        read_whole(too_long.raw, read_update_path)
+    assert wrong.value.rule == "C03"
 
 
 @pytest.mark.parametrize("kind", [0, 3, 255])

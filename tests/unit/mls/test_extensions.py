@@ -9,6 +9,7 @@ from sabir.mls.extensions import (
     APPLICATION_ID,
     EXTERNAL_PUB,
     EXTERNAL_SENDERS,
+    EXTERNAL_SENDERS_MAX,
     REQUIRED_CAPABILITIES,
     REQUIRED_WIRE_FORMATS,
     SUPPORTED_WIRE_FORMATS,
@@ -98,6 +99,19 @@ def test_required_capabilities_read_as_written(
 def test_external_senders_read_as_written(senders: tuple[ExternalSender, ...]) -> None:
     listed = (Extension(EXTERNAL_SENDERS, encode_external_senders(senders)),)
     assert external_senders_of(listed) == senders
+
+
+def test_more_external_senders_than_the_limit_are_refused() -> None:
+    sender = ExternalSender(b"key", BasicCredential(b"bot"))
+
+    def read(count: int) -> tuple[ExternalSender, ...]:
+        octets = encode_external_senders([sender] * count)
+        return external_senders_of((Extension(EXTERNAL_SENDERS, octets),))
+
+    assert len(read(EXTERNAL_SENDERS_MAX)) == EXTERNAL_SENDERS_MAX
+    with pytest.raises(Malformed) as wrong:
+        read(EXTERNAL_SENDERS_MAX + 1)
+    assert wrong.value.rule == "C03"
 
 
 def test_external_senders_are_a_vector_of_key_and_credential() -> None:

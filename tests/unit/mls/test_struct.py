@@ -6,7 +6,13 @@ from hypothesis import strategies as st
 
 from sabir.mls.commit import ProposalReference
 from sabir.mls.proposals import ExternalInit, Remove
-from sabir.mls.struct import read_uint16s, skip_vector, unsigned, write_uint16s
+from sabir.mls.struct import (
+    NUMBERS_OCTETS_MAX,
+    read_uint16s,
+    skip_vector,
+    unsigned,
+    write_uint16s,
+)
 from sabir.testing.mls.structs import octets, uint16s
 from sabir.wire.errors import Malformed
 from sabir.wire.tls import Reader, opaque, read_whole
@@ -45,6 +51,14 @@ def test_a_skipped_vector_leaves_the_reader_behind_it(one: bytes, two: bytes) ->
 @given(st.lists(uint16s).map(tuple))
 def test_numbers_read_as_written(numbers: tuple[int, ...]) -> None:
     assert read_whole(write_uint16s(numbers), read_uint16s) == numbers
+
+
+def test_a_list_of_more_numbers_than_there_can_be_is_refused() -> None:
+    most = NUMBERS_OCTETS_MAX // 2
+    assert len(read_whole(write_uint16s((7,) * most), read_uint16s)) == most
+    with pytest.raises(Malformed) as wrong:
+        read_whole(write_uint16s((7,) * (most + 1)), read_uint16s)
+    assert wrong.value.rule == "C03"
 
 
 def test_half_a_number_is_refused() -> None:

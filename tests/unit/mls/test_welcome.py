@@ -33,6 +33,20 @@ def test_the_octets_of_a_welcome_are_those_of_the_rfc() -> None:
     )
 
 
+def test_more_joiners_than_the_limit_are_refused() -> None:
+    entry = EncryptedGroupSecrets(b"ref", HPKECiphertext(b"kem", b"sealed"))
+    octets = Welcome(1, (entry,) * 3, b"info").raw
+
+    def read(count: int) -> Welcome:
+        limits = Limits(proposals_per_commit_max=count)
+        return read_whole(octets, lambda reader: read_welcome(reader, limits))
+
+    assert len(read(3).secrets) == 3
+    with pytest.raises(Malformed) as wrong:
+        read(2)
+    assert wrong.value.rule == "C03"
+
+
 @given(group_secrets)
 def test_group_secrets_read_as_written(secrets: GroupSecrets) -> None:
     again = read_whole(secrets.encode(), read_group_secrets)
