@@ -58,13 +58,11 @@ def read_ratchet_tree(reader: Reader, limits: Limits = DEFAULT_LIMITS) -> Ratche
             return read_parent_node(inner)
         raise Malformed("C07", f"node type {kind}")
 
-    nodes = reader.vector(read_node, limits.tree_octets_max)
+    count_max = tree_math.node_count(limits.members_max)
+    nodes = reader.vector(read_node, limits.tree_octets_max, count_max)
     if not nodes or nodes[-1] is None:
         raise MlsInvalid(Rule.T02, f"{len(nodes)} nodes, the last one blank")
-    last_leaf = len(nodes) // 2
-    if last_leaf >= limits.members_max:
-        raise Malformed("C03", f"{last_leaf + 1} leaves, limit {limits.members_max}")
-    leaf_count = 1 << last_leaf.bit_length()
+    leaf_count = 1 << (len(nodes) // 2).bit_length()
     leaves: list[LeafNodeIn | None] = [None] * leaf_count
     parents: list[ParentNode | None] = [None] * (leaf_count - 1)
     for position, node in enumerate(nodes):

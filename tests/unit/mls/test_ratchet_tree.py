@@ -232,7 +232,7 @@ def test_a_tree_may_have_as_many_leaves_as_the_limit_says() -> None:
     tree = read_whole(octets, lambda reader: read_ratchet_tree(reader, limits))
     assert tree.leaf_count == 8
     limits = Limits(members_max=4)
-    with pytest.raises(Malformed, match="5 leaves, limit 4"):
+    with pytest.raises(Malformed, match="more than 7 elements"):
         read_whole(octets, lambda reader: read_ratchet_tree(reader, limits))
 
 
@@ -425,3 +425,28 @@ def test_what_is_outside_the_tree_is_blank() -> None:
 def test_a_stored_tree_with_a_key_in_two_places_is_refused() -> None:
     with refused(Rule.T07):
         tree_of(leaf_piece(1), parent_piece(2), leaf_piece(2))
+
+
+def test_a_refused_change_of_a_copy_leaves_the_tree_as_it_was() -> None:
+    tree = with_members(5)
+    merge(tree, 0, 10)
+    octets, tree_hash = tree.encode(), tree.tree_hash()
+    good = plain_leaf(key(40))
+    with refused(Rule.L11):
+        tree.copy().change(
+            updates={1: plain_leaf(key(41))},
+            removals=[2, 4],
+            additions=[good, plain_leaf(key(42), key(3))],
+        )
+    with refused(Rule.L12):
+        copy = tree.copy()
+        keys = [key(50 + at) for at in range(len(copy.filtered_path(1)))]
+        copy.merge_path(1, path_leaf(3, b""), keys)
+    with refused(Rule.T11):
+        tree.copy().merge_path(1, path_leaf(60, b""), keys)
+    assert tree.encode() == octets
+    assert tree.tree_hash() == tree_hash
+    assert tree.leaf_of_signature_key(key(40)) is None
+    assert tree.node_of_encryption_key(key(50)) is None
+    assert tree.leftmost_blank() == 5
+    assert tree.change(additions=[good]) == (5,)
