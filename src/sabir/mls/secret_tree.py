@@ -243,6 +243,10 @@ class SecretTree:
             self.consume(self._peek(place, generation))
         peeked.empty()
 
+    def generation(self, leaf: int, kind: RatchetKind) -> int:
+        """Return the next generation of a ratchet; for our own, how many we sent."""
+        return self._generation(2 * leaf + kind)
+
     def _generation(self, place: Place) -> int:
         head = self._heads.get(place)
         return 0 if head is None else head.generation

@@ -32,9 +32,9 @@ def entry_for(welcome: Welcome, reference: bytes) -> EncryptedGroupSecrets:
     raise MlsInvalid(Rule.W01, f"{len(welcome.secrets)} entries")
 
 
-def check_welcome_suite(welcome: Welcome, suite: CipherSuite) -> None:
+def check_welcome_suite(welcome: Welcome, suite_number: int) -> None:
     """W02: the suite is the key package's."""
-    if welcome.cipher_suite != suite.number:
+    if welcome.cipher_suite != suite_number:
         raise MlsInvalid(Rule.W02, f"suite {welcome.cipher_suite}")
 
 

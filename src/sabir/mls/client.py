@@ -1,0 +1,273 @@
+"""`MlsClient`: whom we are in all our groups, and what the application answers.
+
+Built once. Groups keep a reference and never store it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from sabir.crypto import hpke
+from sabir.crypto.secrets import Secret
+from sabir.crypto.signatures import signature_key_pair
+from sabir.crypto.suites import CipherSuite
+from sabir.mls.capabilities import Capabilities
+from sabir.mls.codepoints import (
+    DEFAULT_PROPOSALS,
+    GREASE,
+    MLS10,
+    CredentialKind,
+    LeafNodeSource,
+)
+from sabir.mls.components import (
+    LAST_RESORT_KEY_PACKAGE,
+    AppDataDictionary,
+    with_dictionary,
+)
+from sabir.mls.credentials import Credential
+from sabir.mls.env import Env
+from sabir.mls.errors import MlsMisuse
+from sabir.mls.extensions import (
+    APP_DATA_DICTIONARY,
+    REQUIRED_WIRE_FORMATS,
+    SUPPORTED_WIRE_FORMATS,
+    Extensions,
+)
+from sabir.mls.key_packages import (
+    KeyPackage,
+    KeyPackageIn,
+    read_key_package,
+    sign_key_package,
+)
+from sabir.mls.leaf_node import LeafNodeIn, Lifetime, sign_leaf_node
+from sabir.mls.psk import PskStore
+from sabir.mls.services import Services
+from sabir.mls.validation.key_package import validate_key_package
+from sabir.mls.validation.leaf_node import (
+    LeafRules,
+    check_defaults_unlisted,
+    check_lifetime,
+)
+from sabir.wire import tls
+from sabir.wire.tls import Reader
+
+LIFETIME_S: Final = 28 * 86_400
+"""How long our key packages live: four weeks."""
+
+_BACKDATED_S: Final = 3_600
+"""Our lifetimes begin an hour ago, for those whose clocks are late."""
+
+_LAST_RESORT: Final = with_dictionary(
+    (), AppDataDictionary(((LAST_RESORT_KEY_PACKAGE, b""),))
+)
+
+KNOWN_EXTENSIONS: Final = (
+    APP_DATA_DICTIONARY,
+    SUPPORTED_WIRE_FORMATS,
+    REQUIRED_WIRE_FORMATS,
+)
+"""The extensions beyond RFC 9420 that this core understands by itself."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Identity:
+    """Our credential, and the key that it is about.
+
+    Attributes:
+        suite: whose signatures these keys make.
+        credential: what others see.
+        public: signature key.
+        private: signature key.
+    """
+
+    suite: CipherSuite
+    credential: Credential
+    public: bytes
+    private: Secret
+
+    @classmethod
+    def generate(
+        cls, env: Env, suite: CipherSuite, credential: Credential
+    ) -> "Identity":
+        """Make an identity with fresh keys."""
+        seed = env.random(suite.signature.private_octets)
+        private, public = signature_key_pair(suite, seed)
+        return cls(suite, credential, public, Secret(private))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KeyPackageSecrets:
+    """The private half of a key package of ours.
+
+    Attributes:
+        key_package: the public half.
+        init_key: private.
+        encryption_key: private, of the leaf.
+        signature_key: private, of the leaf.
+    """
+
+    key_package: KeyPackageIn
+    init_key: Secret
+    encryption_key: Secret
+    signature_key: Secret
+
+    def encode(self) -> bytes:
+        """Write it, for the store."""
+        return self.key_package.raw + b"".join(
+            tls.opaque(secret.reveal())
+            for secret in (self.init_key, self.encryption_key, self.signature_key)
+        )
+
+
+def read_key_package_secrets(reader: Reader) -> KeyPackageSecrets:
+    """Take what `KeyPackageSecrets.encode` wrote. Raises `Malformed`."""
+    return KeyPackageSecrets(
+        read_key_package(reader),
+        Secret(reader.opaque()),
+        Secret(reader.opaque()),
+        Secret(reader.opaque()),
+    )
+
+
+class MlsClient:
+    """A client of MLS.
+
+    Args:
+        services: the application's answers.
+        psks: the pre-shared keys that we hold.
+        identities: one for each suite that we create or join groups in.
+        extensions: types of extension that the application understands, beyond
+            RFC 9420; those of mls-extensions that the core understands are the
+            default.
+        credentials: types of credential that the application understands.
+        leaf_extensions: of our leaves, e.g. the dictionary with our components.
+    """
+
+    __slots__ = ("capabilities", "identities", "leaf_extensions", "psks", "services")
+
+    def __init__(
+        self,
+        services: Services,
+        psks: PskStore,
+        identities: Iterable[Identity],
+        *,
+        extensions: Iterable[int] = KNOWN_EXTENSIONS,
+        credentials: Iterable[int] = (CredentialKind.BASIC,),
+        leaf_extensions: Extensions = (),
+    ) -> None:
+        self.services = services
+        self.psks = psks
+        self.identities: Mapping[int, Identity] = MappingProxyType(
+            {identity.suite.number: identity for identity in identities}
+        )
+        self.leaf_extensions = leaf_extensions
+        grease = self._grease()
+        self.capabilities = Capabilities(
+            versions=(MLS10,),
+            cipher_suites=(*services.suites, grease),
+            extensions=(*extensions, grease),
+            proposals=(
+                *sorted(services.proposals.types.keys() - DEFAULT_PROPOSALS),
+                grease,
+            ),
+            credentials=(*credentials, grease),
+        )
+
+    def _grease(self) -> int:
+        """Pick a number that means nothing (section 13.5).
+
+        Always the same for one client, so that its leaves are alike.
+        """
+        seed = sum(sum(identity.public) for identity in self.identities.values())
+        return sorted(GREASE)[seed % len(GREASE)]
+
+    def identity(self, suite: CipherSuite) -> Identity:
+        """Return who we are in groups of a suite.
+
+        Raises:
+            MlsMisuse: the client was built without an identity for it.
+        """
+        found = self.identities.get(suite.number)
+        if found is None:
+            raise MlsMisuse(
+                f"no identity for suite {suite.number}; build the client with one"
+            )
+        return found
+
+    def leaf(
+        self,
+        env: Env,
+        identity: Identity,
+        encryption_key: bytes,
+        lifetime_s: int = LIFETIME_S,
+    ) -> LeafNodeIn:
+        """Make and sign a leaf of source key_package."""
+        now = env.now()
+        lifetime = Lifetime(max(now - _BACKDATED_S, 0), now + lifetime_s)
+        leaf = LeafNodeIn(
+            encryption_key,
+            identity.public,
+            identity.credential,
+            self.capabilities,
+            LeafNodeSource.KEY_PACKAGE,
+            lifetime,
+            None,
+            self.leaf_extensions,
+            b"",
+        )
+        check_defaults_unlisted(leaf)
+        check_lifetime(leaf, now)
+        return sign_leaf_node(identity.suite, identity.private.reveal(), leaf)
+
+    def key_package(
+        self,
+        env: Env,
+        *,
+        suite: int,
+        lifetime_s: int = LIFETIME_S,
+        last_resort: bool = False,
+    ) -> tuple[KeyPackage, KeyPackageSecrets]:
+        """Make a key package, by which others can add us to a group.
+
+        Args:
+            env: clock and randomness.
+            suite: number of the cipher suite.
+            lifetime_s: seconds it may be used.
+            last_resort: mark it as one that may be used more than once.
+
+        Returns:
+            The key package to publish, and the secrets to keep.
+
+        Raises:
+            MlsMisuse: there is no identity for the suite.
+            MlsInvalid: others would refuse it, e.g. L06 for too long a lifetime.
+        """
+        chosen = self.services.suite(suite)
+        identity = self.identity(chosen)
+        octets = chosen.kem.private_octets
+        init_private, init_public = hpke.derive_key_pair(chosen, env.random(octets))
+        private, public = hpke.derive_key_pair(chosen, env.random(octets))
+        signature_key = identity.private
+        package = sign_key_package(
+            chosen,
+            signature_key.reveal(),
+            KeyPackageIn(
+                chosen.number,
+                init_public,
+                self.leaf(env, identity, public, lifetime_s),
+                _LAST_RESORT if last_resort else (),
+                b"",
+            ),
+        )
+        rules = LeafRules(
+            suite=chosen,
+            authentication=self.services.authentication,
+            limits=self.services.limits,
+            suites=self.services.suites,
+        )
+        checked = validate_key_package(package, rules, env.now())
+        secrets = KeyPackageSecrets(
+            checked, Secret(init_private), Secret(private), signature_key
+        )
+        return checked, secrets

@@ -1,0 +1,1 @@
+"""A member's group: a `PublicGroup` and the secrets of its epochs."""

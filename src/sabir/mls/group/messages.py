@@ -1,0 +1,165 @@
+"""Sealing and opening a member's messages (RFC 9420 section 6.3)."""
+
+from dataclasses import dataclass
+
+from sabir.mls.codepoints import WireFormat
+from sabir.mls.env import Env
+from sabir.mls.errors import MlsMisuse
+from sabir.mls.framing import (
+    Content,
+    FramedContent,
+    PrivateMessage,
+    Sender,
+    VerifiedContent,
+    encode_message,
+)
+from sabir.mls.group.epoch import Epoch, PastEpoch
+from sabir.mls.message_protection import (
+    REUSE_GUARD_OCTETS,
+    SenderData,
+    open_private,
+    open_sender_data,
+    protect_private,
+    protect_public,
+    sign_content,
+)
+from sabir.mls.public_epoch import PublicEpoch
+from sabir.mls.secret_tree import Peeked, RatchetKind, SecretTree
+from sabir.mls.services import Services
+from sabir.mls.validation.components import check_safe_aad
+from sabir.mls.validation.framing import check_member, verify_content
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message of ours, to be sent after the state was stored.
+
+    Attributes:
+        message: the MLSMessage.
+        reference: by which commits name it, for proposals.
+    """
+
+    message: bytes
+    reference: bytes | None = None
+
+
+def wire_format(*, as_public: bool) -> WireFormat:
+    """Return the form of a handshake."""
+    return WireFormat.PUBLIC_MESSAGE if as_public else WireFormat.PRIVATE_MESSAGE
+
+
+def sign(
+    epoch: Epoch, services: Services, content: Content, aad: bytes, form: WireFormat
+) -> VerifiedContent:
+    """Sign a content as the member that we are.
+
+    Raises:
+        MlsMisuse: more authenticated data than the limit.
+        MlsInvalid: E07, the group wants them framed.
+    """
+    context = epoch.public.context
+    limit = services.limits.authenticated_data_octets_max
+    if len(aad) > limit:
+        raise MlsMisuse(f"{len(aad)} octets of authenticated data, limit {limit}")
+    check_safe_aad(context, aad, services.limits)
+    framed = FramedContent(
+        context.group_id,
+        context.epoch,
+        Sender.member(epoch.own_leaf),
+        aad,
+        content,
+    )
+    return sign_content(
+        epoch.public.suite, epoch.signature_key.reveal(), framed, form, context.raw
+    )
+
+
+def seal(env: Env, epoch: Epoch, services: Services, message: VerifiedContent) -> bytes:
+    """Protect a signed message in the form it was signed for, as an MLSMessage.
+
+    A private one uses up a generation of ours.
+    """
+    suite = epoch.public.suite
+    if message.wire_format is WireFormat.PUBLIC_MESSAGE:
+        return encode_message(
+            protect_public(
+                suite, message, epoch.public.context.raw, epoch.secrets.membership
+            )
+        )
+    kind = RatchetKind.of(message.content.content_type)
+    key = epoch.secret_tree.next_key(epoch.own_leaf, kind)
+    return encode_message(
+        protect_private(
+            suite,
+            message,
+            key,
+            epoch.secrets.sender_data,
+            env.random(REUSE_GUARD_OCTETS),
+            services.limits.padding_block_octets,
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenedPrivate:
+    """A PrivateMessage that was opened and verified, its key not consumed yet.
+
+    Attributes:
+        message: the content.
+        generation: of its sender's ratchet.
+        peeked: the key.
+        secret_tree: which has it.
+    """
+
+    message: VerifiedContent
+    generation: int
+    peeked: Peeked
+    secret_tree: SecretTree
+
+    def consume(self) -> None:
+        """Delete the key (rule D03)."""
+        self.secret_tree.consume(self.peeked)
+
+
+def who_sent(epoch: Epoch | PastEpoch, message: PrivateMessage) -> SenderData:
+    """Find out who sent a PrivateMessage of an epoch."""
+    secret = (
+        epoch.secrets.sender_data if isinstance(epoch, Epoch) else (epoch.sender_data)
+    )
+    return open_sender_data(epoch.public.suite, message, secret)
+
+
+def open_message(
+    epoch: Epoch | PastEpoch,
+    services: Services,
+    message: PrivateMessage,
+    sender_data: SenderData,
+) -> OpenedPrivate:
+    """Open and verify a PrivateMessage; nothing changes.
+
+    Raises:
+        Malformed, MlsInvalid: D01, D02, E07, F03, F05, F07, F10, F11.
+        MlsUnsupported: C09.
+    """
+    public: PublicEpoch = epoch.public
+    leaf = check_member(
+        public.tree.leaf(sender_data.leaf_index), sender_data.leaf_index
+    )
+    peeked = epoch.secret_tree.peek(
+        sender_data.leaf_index,
+        RatchetKind.of(message.content_type),
+        sender_data.generation,
+    )
+    opened = open_private(
+        public.suite,
+        message,
+        sender_data,
+        peeked.message_key,
+        services.proposals,
+        services.limits,
+    )
+    verified = verify_content(
+        public.suite, opened, public.context.raw, leaf.signature_key
+    )
+    check_safe_aad(public.context, message.authenticated_data, services.limits)
+    return OpenedPrivate(verified, sender_data.generation, peeked, epoch.secret_tree)
