@@ -1,6 +1,6 @@
 """Everything that leaves `sabir.mls`, split by who is to blame.
 
-Besides these, the codec's `sabir.wire.errors.Malformed` (rules C01 to C06), which
+Besides these, the codec's `sabir.wire.errors.Malformed` (rules C01 to C07, C10), which
 is a `PeerMisbehaved` with a rule like `MlsInvalid`. Texts carry numbers and
 lengths, never values.
 """
