@@ -5,12 +5,16 @@ in the old epoch or in the new one. Only three things in it change in place: the
 tree and the exporter tree, which forget what was used, and the proposals that wait.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
 from sabir.crypto.secrets import Secret
+from sabir.crypto.suites import CipherSuite
 from sabir.mls.exporter import ExporterTree
+from sabir.mls.group_context import GroupContext
 from sabir.mls.key_schedule import EpochSecrets, NewEpoch
+from sabir.mls.leaf_node import LeafNode
 from sabir.mls.limits import Limits
 from sabir.mls.proposals import ReInit
 from sabir.mls.psk import PskStore
@@ -56,6 +60,26 @@ class Epoch:
         """Return our leaf index."""
         return self.keys.leaf_index
 
+    @property
+    def suite(self) -> CipherSuite:
+        """Return the group's algorithms."""
+        return self.public.suite
+
+    @property
+    def context(self) -> GroupContext:
+        """Return the GroupContext."""
+        return self.public.context
+
+    @property
+    def leaves(self) -> Sequence[LeafNode | None]:
+        """Return the leaves of the tree; blank ones are None."""
+        return self.public.tree.leaves
+
+    @property
+    def sender_data(self) -> Secret:
+        """Return the sender data secret."""
+        return self.secrets.sender_data
+
     @classmethod
     def of(
         cls,
@@ -82,23 +106,41 @@ class PastEpoch:
     """An epoch that ended, for messages that come late.
 
     Attributes:
-        public: the public half; its tree shares nodes with those after it.
+        suite: the group's algorithms.
+        context: its GroupContext.
+        leaves: of its tree, shared with later trees; blank ones are None.
         sender_data: the sender data secret.
         secret_tree: keys of messages.
         own_leaf: our leaf index.
         ended: when it was left, in seconds since 1970.
     """
 
-    public: PublicEpoch
+    suite: CipherSuite
+    context: GroupContext
+    leaves: Sequence[LeafNode | None]
     sender_data: Secret
     secret_tree: SecretTree
     own_leaf: int
     ended: int
 
+    @classmethod
+    def of(cls, epoch: Epoch, now: int) -> "PastEpoch":
+        """Keep of an epoch what late messages need."""
+        public = epoch.public
+        return cls(
+            public.suite,
+            public.context,
+            public.tree.leaves,
+            epoch.secrets.sender_data,
+            epoch.secret_tree,
+            epoch.own_leaf,
+            now,
+        )
+
     @property
     def number(self) -> int:
         """Return the epoch's number."""
-        return self.public.context.epoch
+        return self.context.epoch
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,14 +193,7 @@ class GroupState:
         limits = services.limits
         past = self.past
         if self.epoch is not None:
-            ended = PastEpoch(
-                self.epoch.public,
-                self.epoch.secrets.sender_data,
-                self.epoch.secret_tree,
-                self.epoch.own_leaf,
-                now,
-            )
-            past = (ended, *past)[: limits.past_epochs_max]
+            past = (PastEpoch.of(self.epoch, now), *past)[: limits.past_epochs_max]
         if epoch is None:
             return GroupState(self.public, None, Status.REMOVED, past)
         number = epoch.public.context.epoch

@@ -14,6 +14,7 @@ from sabir.mls.framing import (
     encode_message,
 )
 from sabir.mls.group.epoch import Epoch, PastEpoch
+from sabir.mls.leaf_node import LeafNode
 from sabir.mls.message_protection import (
     REUSE_GUARD_OCTETS,
     SenderData,
@@ -23,7 +24,6 @@ from sabir.mls.message_protection import (
     protect_public,
     sign_content,
 )
-from sabir.mls.public_epoch import PublicEpoch
 from sabir.mls.secret_tree import Peeked, RatchetKind, SecretTree
 from sabir.mls.services import Services
 from sabir.mls.validation.components import check_safe_aad
@@ -106,12 +106,14 @@ class OpenedPrivate:
 
     Attributes:
         message: the content.
+        sender: the leaf that sent it.
         generation: of its sender's ratchet.
         peeked: the key.
         secret_tree: which has it.
     """
 
     message: VerifiedContent
+    sender: LeafNode
     generation: int
     peeked: Peeked
     secret_tree: SecretTree
@@ -123,10 +125,7 @@ class OpenedPrivate:
 
 def who_sent(epoch: Epoch | PastEpoch, message: PrivateMessage) -> SenderData:
     """Find out who sent a PrivateMessage of an epoch."""
-    secret = (
-        epoch.secrets.sender_data if isinstance(epoch, Epoch) else (epoch.sender_data)
-    )
-    return open_sender_data(epoch.public.suite, message, secret)
+    return open_sender_data(epoch.suite, message, epoch.sender_data)
 
 
 def open_message(
@@ -141,25 +140,21 @@ def open_message(
         Malformed, MlsInvalid: D01, D02, E07, F03, F05, F07, F10, F11.
         MlsUnsupported: C09.
     """
-    public: PublicEpoch = epoch.public
-    leaf = check_member(
-        public.tree.leaf(sender_data.leaf_index), sender_data.leaf_index
-    )
-    peeked = epoch.secret_tree.peek(
-        sender_data.leaf_index,
-        RatchetKind.of(message.content_type),
-        sender_data.generation,
-    )
+    suite, context, sender = epoch.suite, epoch.context, sender_data.leaf_index
+    leaves = epoch.leaves
+    leaf = check_member(leaves[sender] if sender < len(leaves) else None, sender)
+    kind = RatchetKind.of(message.content_type)
+    peeked = epoch.secret_tree.peek(sender, kind, sender_data.generation)
     opened = open_private(
-        public.suite,
+        suite,
         message,
         sender_data,
         peeked.message_key,
         services.proposals,
         services.limits,
     )
-    verified = verify_content(
-        public.suite, opened, public.context.raw, leaf.signature_key
+    verified = verify_content(suite, opened, context.raw, leaf.signature_key)
+    check_safe_aad(context, message.authenticated_data, services.limits)
+    return OpenedPrivate(
+        verified, leaf, sender_data.generation, peeked, epoch.secret_tree
     )
-    check_safe_aad(public.context, message.authenticated_data, services.limits)
-    return OpenedPrivate(verified, sender_data.generation, peeked, epoch.secret_tree)

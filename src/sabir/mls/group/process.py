@@ -28,6 +28,7 @@ from sabir.mls.key_schedule import (
     new_epoch,
     zero_secret,
 )
+from sabir.mls.leaf_node import LeafNode
 from sabir.mls.message_protection import open_public, proposal_reference
 from sabir.mls.proposals import Proposal
 from sabir.mls.psk import find_psks, psk_secret
@@ -46,6 +47,7 @@ class ApplicationMessage:
 
     Attributes:
         sender: leaf index, in the tree of `epoch`.
+        leaf_node: of the sender in that tree.
         epoch: in which it was sent.
         generation: of the sender's ratchet.
         data: what was sent.
@@ -53,6 +55,7 @@ class ApplicationMessage:
     """
 
     sender: int
+    leaf_node: LeafNode
     epoch: int
     generation: int
     data: bytes
@@ -150,10 +153,11 @@ def _process_private(
     opened = open_message(epoch, client.services, body, data)
     content = opened.message.content
     if isinstance(content.content, bytes):
-        check_framing(epoch.public.context, content.content)
+        check_framing(epoch.context, content.content)
         opened.consume()
         return ApplicationMessage(
             sender=data.leaf_index,
+            leaf_node=opened.sender,
             epoch=body.epoch,
             generation=data.generation,
             data=content.content,
