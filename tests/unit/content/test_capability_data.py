@@ -12,7 +12,7 @@ def test_every_value_keeps_source_date_and_confidence() -> None:
     cells = [
         cell for network in table().values() for cell in network["values"].values()
     ]
-    assert len(cells) == 300
+    assert len(cells) >= 300
     assert all({"source", "date", "confidence"} <= set(cell) for cell in cells)
 
 
