@@ -63,6 +63,8 @@ class Delivery:
     statuses: list[Status] = field(default_factory=list)
     inbound: dict[ChatId, Instant] = field(default_factory=dict)
     """When each person wrote last, by WhatsApp's clock."""
+    newest: dict[ChatId, NativeId] = field(default_factory=dict)
+    """The last message of each chat, in this body."""
     people: dict[str, str] = field(default_factory=dict)
     """wa_id to profile name."""
     errors: list[object] = field(default_factory=list)
@@ -146,6 +148,7 @@ class _Sorter:
         chat = group or self.chat(sender)
         name = self.names.get(sender, "")
         self.delivery.events.append(seal(Kind.MESSAGE, item, chat, native_id, name))
+        self.delivery.newest[chat] = native_id
         if name:
             self.delivery.people[sender] = name
         at = instant(item.get("timestamp"))
