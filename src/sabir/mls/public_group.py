@@ -25,7 +25,7 @@ from sabir.mls.leaf_node import LeafNode
 from sabir.mls.message_protection import open_public_without_key
 from sabir.mls.opening import open_group_info
 from sabir.mls.proposal_list import Proposed
-from sabir.mls.proposals import Proposal, SelfRemove
+from sabir.mls.proposals import Proposal, ReInit, SelfRemove
 from sabir.mls.public_epoch import PublicEpoch
 from sabir.mls.ratchet_tree import RatchetTree
 from sabir.mls.services import Services
@@ -65,19 +65,22 @@ class PublicGroup:
         services: the application.
         epoch: the current one.
         pending: proposals of this epoch, by reference.
+        re_init: the ReInit that ended the group.
     """
 
-    __slots__ = ("epoch", "pending", "services")
+    __slots__ = ("epoch", "pending", "re_init", "services")
 
     def __init__(
         self,
         services: Services,
         epoch: PublicEpoch,
         pending: Mapping[bytes, Proposed] | None = None,
+        re_init: ReInit | None = None,
     ) -> None:
         self.services = services
         self.epoch = epoch
         self.pending: dict[bytes, Proposed] = dict(pending or {})
+        self.re_init = re_init
 
     @classmethod
     def from_group_info(
@@ -141,12 +144,18 @@ class PublicGroup:
         body = decoded(message, self.services).body
         if not isinstance(body, PublicMessage):
             raise MlsMisuse("a public group follows PublicMessages only")
+        self.check_not_ended()
         opened = open_public_without_key(body)
         verified = verify(self.epoch, opened, self.services)
         now = env.now() if self.services.judge_lifetimes else None
         if verified.content.content_type is ContentType.PROPOSAL:
             return self.receive(verified, now)
         return self.stage(verified, now)
+
+    def check_not_ended(self) -> None:
+        """O06: nothing is sent after a ReInit."""
+        if self.re_init is not None:
+            raise MlsInvalid(Rule.O06)
 
     def receive(self, message: VerifiedContent, now: int | None) -> ProposalReceived:
         """Keep a verified proposal until a commit."""
@@ -187,6 +196,7 @@ class PublicGroup:
             raise MlsMisuse("this commit was staged for another epoch or group")
         self.epoch = staged.after
         self.pending = {}
+        self.re_init = staged.effects.re_init
 
     # ---- what goes with a commit
 

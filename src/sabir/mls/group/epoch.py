@@ -162,7 +162,6 @@ class GroupState:
         past: epochs that ended, latest first.
         resumption: resumption PSKs by epoch, latest first.
         own_updates: private halves of Updates of ours, by reference.
-        re_init: the ReInit that ended the group.
     """
 
     public: PublicGroup
@@ -171,7 +170,11 @@ class GroupState:
     past: tuple[PastEpoch, ...] = ()
     resumption: tuple[tuple[int, Secret], ...] = ()
     own_updates: dict[bytes, OwnUpdate] = field(default_factory=dict)
-    re_init: ReInit | None = None
+
+    @property
+    def re_init(self) -> ReInit | None:
+        """Return the ReInit that ended the group."""
+        return self.public.re_init
 
     @classmethod
     def begin(cls, public: PublicGroup, epoch: Epoch) -> "GroupState":
@@ -195,16 +198,16 @@ class GroupState:
         if self.epoch is not None:
             past = (PastEpoch.of(self.epoch, now), *past)[: limits.past_epochs_max]
         if epoch is None:
-            return GroupState(self.public, None, Status.REMOVED, past)
+            bare = PublicGroup(services, self.public.epoch)
+            return GroupState(bare, None, Status.REMOVED, past)
         number = epoch.public.context.epoch
         resumption = ((number, epoch.secrets.resumption), *self.resumption)
         return GroupState(
-            PublicGroup(services, epoch.public),
+            PublicGroup(services, epoch.public, re_init=re_init),
             epoch,
             Status.OPERATIONAL if re_init is None else Status.SUSPENDED,
             past,
             resumption[: limits.resumption_psks_max],
-            re_init=re_init,
         )
 
     def without_expired(self, now: int) -> "GroupState":
@@ -220,7 +223,6 @@ class GroupState:
             kept,
             self.resumption,
             self.own_updates,
-            self.re_init,
         )
 
 

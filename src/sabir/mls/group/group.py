@@ -3,7 +3,7 @@
 States: operational; with a commit of our own pending; suspended by a ReInit; removed.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sabir.crypto.secrets import Secret
 from sabir.mls.client import Identity, KeyPackageSecrets, MlsClient
@@ -21,10 +21,12 @@ from sabir.mls.group.export import (
 )
 from sabir.mls.group.external import PendingExternalJoin, join_by_commit
 from sabir.mls.group.join import NOWHERE, StagedWelcome, open_welcome
+from sabir.mls.group.load import load_rows
 from sabir.mls.group.messages import Outgoing, seal, sign, wire_format
 from sabir.mls.group.pending import CommitOptions, PendingCommit, make_commit
 from sabir.mls.group.process import Processed, StagedCommit, process
 from sabir.mls.group.propose import send_proposal, send_update
+from sabir.mls.group.state import Delta, Rows, Saver, all_rows
 from sabir.mls.group_context import GroupContext
 from sabir.mls.group_info import GroupInfoIn
 from sabir.mls.leaf_node import LeafNode
@@ -43,16 +45,22 @@ class MlsGroup:
         client: ours.
         state: of the group.
         pending: a commit of ours that waits for its answer.
+        saver: knows what the store has.
     """
 
-    __slots__ = ("_client", "_pending", "_state")
+    __slots__ = ("_client", "_pending", "_saver", "_state")
 
     def __init__(
-        self, client: MlsClient, state: GroupState, pending: PendingCommit | None = None
+        self,
+        client: MlsClient,
+        state: GroupState,
+        pending: PendingCommit | None = None,
+        saver: Saver | None = None,
     ) -> None:
         self._client = client
         self._state = state
         self._pending = pending
+        self._saver = Saver() if saver is None else saver
 
     @classmethod
     def create(
@@ -66,6 +74,35 @@ class MlsGroup:
     ) -> "MlsGroup":
         """Make a group with us as its only member. Raises as `create_group`."""
         return cls(client, create_group(env, client, group_id, suite, extensions))
+
+    @classmethod
+    def load(cls, client: MlsClient, rows: Mapping[bytes, bytes]) -> "MlsGroup":
+        """Take a group from the store. Raises as `load_rows`."""
+        loaded = load_rows(client, rows)
+        saver = Saver(loaded.counter, loaded.state, loaded.pending)
+        return cls(client, loaded.state, loaded.pending, saver)
+
+    # ---- storing
+
+    def save(self) -> Rows:
+        """Return the whole group as rows."""
+        return all_rows(self._state, self._pending, self._saver.counter)
+
+    def delta(self) -> Delta:
+        """Name the rows that changed since the last `saved`.
+
+        Commit them before a message leaves, in one transaction with it.
+        """
+        return self._saver.delta(self._state, self._pending)
+
+    def saved(self, delta: Delta) -> None:
+        """Hear that the store has committed a delta."""
+        self._saver.saved(delta)
+
+    @property
+    def saves(self) -> int:
+        """Return the counter of the header: a store that was set back has less."""
+        return self._saver.counter
 
     # ---- questions
 

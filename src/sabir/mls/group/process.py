@@ -173,12 +173,17 @@ def _epoch_of(state: GroupState, body: PrivateMessage) -> Epoch | PastEpoch:
     check_group_id(body.group_id, context.group_id)
     past = {epoch.number: epoch for epoch in state.past}
     check_epoch(body, context.epoch, past)
-    return past[body.epoch] if body.epoch in past else _current(state)
+    found = past.get(body.epoch)
+    if found is not None and body.content_type is ContentType.APPLICATION:
+        return found
+    return _current(state)
 
 
 def _current(state: GroupState) -> Epoch:
+    """Return the epoch in which messages may still come."""
     if state.epoch is None:
         raise MlsMissing("the current epoch, from which we were removed,")
+    state.public.check_not_ended()
     return state.epoch
 
 

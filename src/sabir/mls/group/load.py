@@ -1,0 +1,364 @@
+"""A group from the store: the reverse of `state`, and the migrations before it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
+
+from sabir.crypto.secrets import Secret
+from sabir.crypto.suites import CipherSuite
+from sabir.mls.client import MlsClient
+from sabir.mls.effects import Added, Effects, Removed, Updated
+from sabir.mls.errors import MlsInvalid, MlsMisuse
+from sabir.mls.exporter import ExporterTree, read_exporter_tree
+from sabir.mls.framing import (
+    Sender,
+    read_sender,
+)
+from sabir.mls.group.epoch import Epoch, GroupState, OwnUpdate, PastEpoch, Status
+from sabir.mls.group.pending import PendingCommit
+from sabir.mls.group.state import (
+    CONTEXT,
+    EXPORTER,
+    FORMAT_VERSION,
+    HEADER,
+    KEYS,
+    MAGIC,
+    PAST_EPOCH,
+    PENDING_COMMIT,
+    PROPOSAL,
+    RESUMPTION,
+    SECRET_TREE,
+    SECRETS,
+    TRANSCRIPT,
+    TREE,
+    Rows,
+    row_key,
+)
+from sabir.mls.group_context import read_group_context
+from sabir.mls.key_packages import KeyPackage
+from sabir.mls.key_schedule import read_epoch_secrets
+from sabir.mls.leaf_node import LeafNode, read_leaf_node
+from sabir.mls.proposal_list import ProposalList, Proposed
+from sabir.mls.public_epoch import PublicEpoch
+from sabir.mls.public_group import PublicGroup
+from sabir.mls.public_store import (
+    bare_proposal,
+    checked_before,
+    stored_epoch,
+    stored_proposal,
+    stored_re_init,
+    stored_tree,
+)
+from sabir.mls.ratchet_tree import RatchetTree
+from sabir.mls.secret_tree import SecretTree, read_secret_tree
+from sabir.mls.treekem import PrivateKeys
+from sabir.mls.validation.proof import PROOF
+from sabir.mls.welcome import Welcome, read_welcome
+from sabir.wire.errors import Malformed
+from sabir.wire.tls import Reader, read_whole
+
+Migration = Callable[[Mapping[bytes, bytes]], Rows]
+"""From the rows of one format version to those of the next."""
+
+MIGRATIONS: Final[Mapping[int, Migration]] = MappingProxyType({})
+"""By the version that they begin at. Version 1 is the first."""
+
+
+def migrated(
+    rows: Mapping[bytes, bytes], migrations: Mapping[int, Migration] = MIGRATIONS
+) -> Mapping[bytes, bytes]:
+    """Bring rows to the current format.
+
+    Raises:
+        MlsMisuse: they are of a version that we cannot read.
+    """
+    version = _version_of(rows)
+    while version in migrations:
+        rows = migrations[version](rows)
+        version = _version_of(rows)
+    if version != FORMAT_VERSION:
+        raise MlsMisuse(f"stored in format {version}, this reads {FORMAT_VERSION}")
+    return rows
+
+
+def _version_of(rows: Mapping[bytes, bytes]) -> int:
+    header = rows.get(row_key(HEADER), b"")
+    if not header.startswith(MAGIC):
+        raise MlsMisuse("the stored group has no header")
+    return int.from_bytes(header[len(MAGIC) : len(MAGIC) + 2], "big")
+
+
+class Loaded:
+    """A group that was read from rows.
+
+    Args:
+        client: ours.
+        rows: in the current format.
+    """
+
+    def __init__(self, client: MlsClient, rows: Mapping[bytes, bytes]) -> None:
+        self._client = client
+        self._services = client.services
+        self._rows = dict(rows)
+        self.counter = 0
+        self._suite: CipherSuite
+        self.state, self.pending = self._read()
+        if self._rows:
+            raise MlsMisuse(f"{len(self._rows)} stored rows are of no known section")
+
+    def _read(self) -> tuple[GroupState, PendingCommit | None]:
+        header = Reader(self._take(HEADER))
+        header.fixed(len(MAGIC) + 2)
+        self._suite = self._services.suite(header.uint16())
+        group_id, number = header.opaque(), header.uint64()
+        self.counter = header.uint64()
+        status = _read_status(header)
+        ended = header.optional(Reader.opaque)
+        header.finish()
+        public = stored_epoch(
+            self._suite,
+            read_whole(self._take(CONTEXT), read_group_context),
+            read_whole(self._take(TREE), self._tree),
+            self._take(TRANSCRIPT),
+        )
+        if (group_id, number) != (public.context.group_id, public.context.epoch):
+            raise MlsMisuse("the stored header is of another group or epoch")
+        trees = self._secret_trees()
+        epoch = None
+        if status is not Status.REMOVED:
+            epoch = self._epoch(
+                public,
+                self._take(KEYS),
+                self._take(SECRETS),
+                _taken(trees, public.context.epoch),
+                read_whole(self._take(EXPORTER), self._exporter),
+            )
+        past = self._past(public.tree.leaves, trees)
+        resumption = tuple(
+            (int.from_bytes(key, "big"), Secret(read_whole(value, Reader.opaque)))
+            for key, value in reversed(self._section(RESUMPTION))
+        )
+        waiting, own_updates = self._proposals()
+        re_init = None if ended is None else stored_re_init(self._services, ended)
+        state = GroupState(
+            PublicGroup(self._services, public, waiting, re_init),
+            epoch,
+            status,
+            past,
+            resumption,
+            own_updates,
+        )
+        return state, self._pending_commit(epoch)
+
+    # ---- rows
+
+    def _take(self, section: int) -> bytes:
+        """Take the only row of a section."""
+        value = self._rows.pop(row_key(section), None)
+        if value is None:
+            raise MlsMisuse(f"section {section} of the stored group is missing")
+        return value
+
+    def _section(self, section: int) -> list[tuple[bytes, bytes]]:
+        """Take the rows of a section, sorted, without the section in their keys."""
+        prefix = row_key(section)
+        keys = sorted(key for key in self._rows if key.startswith(prefix))
+        return [(key[len(prefix) :], self._rows.pop(key)) for key in keys]
+
+    # ---- sections
+
+    def _tree(self, reader: Reader) -> RatchetTree:
+        return stored_tree(self._services, self._suite, reader)
+
+    def _exporter(self, reader: Reader) -> ExporterTree:
+        return read_exporter_tree(reader, self._suite)
+
+    def _epoch(
+        self,
+        public: PublicEpoch,
+        keys: bytes,
+        secrets: bytes,
+        secret_tree: SecretTree,
+        exporter_tree: ExporterTree,
+    ) -> Epoch:
+        private, signature_key = read_whole(keys, _read_private_keys)
+        kept = read_whole(secrets, read_epoch_secrets)
+        return Epoch(public, private, kept, secret_tree, exporter_tree, signature_key)
+
+    def _secret_trees(self) -> dict[int, SecretTree]:
+        by_epoch: dict[int, dict[bytes, bytes]] = {}
+        for key, value in self._section(SECRET_TREE):
+            reader = Reader(key)
+            number = reader.uint64()
+            by_epoch.setdefault(number, {})[key[reader.position :]] = value
+        trees = {}
+        for number, rows in by_epoch.items():
+            leaf_count = read_whole(rows.pop(b"", b""), Reader.uint32)
+            trees[number] = SecretTree.from_rows(
+                self._suite, leaf_count, rows.items(), self._services.limits
+            )
+        return trees
+
+    def _past(
+        self, newer: Sequence[LeafNode | None], trees: dict[int, SecretTree]
+    ) -> tuple[PastEpoch, ...]:
+        past = []
+        for key, value in reversed(self._section(PAST_EPOCH)):
+            reader = Reader(value)
+            context = read_whole(reader.opaque(), read_group_context)
+            sender_data = Secret(reader.opaque())
+            own_leaf = reader.uint32()
+            ended = reader.uint64()
+            leaf_count = reader.uint32()
+            leaves = [*newer[:leaf_count], *[None] * (leaf_count - len(newer))]
+            for index, leaf in reader.vector(_read_changed_leaf):
+                if index >= leaf_count:
+                    raise MlsMisuse(f"a stored leaf {index} of {leaf_count}")
+                leaves[index] = leaf
+            reader.finish()
+            tree = _taken(trees, int.from_bytes(key, "big"))
+            past.append(
+                PastEpoch(
+                    self._suite, context, leaves, sender_data, tree, own_leaf, ended
+                )
+            )
+            newer = leaves
+        if trees:
+            raise MlsMisuse(f"{len(trees)} stored secret trees are of no epoch")
+        return tuple(past)
+
+    def _proposals(self) -> tuple[dict[bytes, Proposed], dict[bytes, OwnUpdate]]:
+        found: list[tuple[int, bytes, Proposed]] = []
+        own_updates = {}
+        for reference, value in self._section(PROPOSAL):
+            reader = Reader(value)
+            place = reader.uint32()
+            item = stored_proposal(self._services, reference, reader.opaque())
+            own = reader.optional(_read_own_update)
+            reader.finish()
+            found.append((place, reference, item))
+            if own is not None:
+                own_updates[reference] = own
+        found.sort(key=lambda each: each[0])
+        return {reference: item for _, reference, item in found}, own_updates
+
+    def _pending_commit(self, before: Epoch | None) -> PendingCommit | None:
+        octets = self._rows.pop(row_key(PENDING_COMMIT), None)
+        if octets is None:
+            return None
+        if before is None:
+            raise MlsMisuse("a stored commit of a group that we are not in")
+        reader = Reader(octets)
+        commit = reader.opaque()
+        welcome: Welcome | None = reader.optional(
+            lambda inner: read_whole(inner.opaque(), read_welcome)
+        )
+        has_path = reader.presence()
+        proposals = ProposalList(reader.vector(self._read_listed))
+        places = reader.vector(Reader.uint32)
+        context = read_whole(reader.opaque(), read_group_context)
+        tree = self._tree(reader)
+        epoch = self._epoch(
+            stored_epoch(self._suite, context, tree, reader.opaque()),
+            reader.opaque(),
+            reader.opaque(),
+            read_secret_tree(reader, self._suite, self._services.limits),
+            read_exporter_tree(reader, self._suite),
+        )
+        reader.finish()
+        effects = _effects(before, epoch, proposals, places, has_path=has_path)
+        return PendingCommit(commit, effects, before, epoch, welcome)
+
+    def _read_listed(self, reader: Reader) -> Proposed:
+        proposal = bare_proposal(self._services, reader.opaque())
+        sender = read_sender(reader)
+        return checked_before(proposal, sender, reader.optional(Reader.opaque))
+
+
+def _effects(
+    before: Epoch,
+    after: Epoch,
+    proposals: ProposalList,
+    places: Sequence[int],
+    *,
+    has_path: bool,
+) -> Effects:
+    """Say again what a commit of ours does."""
+    old, new = before.public.tree, after.public.tree
+    packages = [
+        item.checked for item in proposals if isinstance(item.checked, KeyPackage)
+    ]
+    changed = [leaf for leaf, _ in proposals.updates]
+    if has_path:
+        changed.append(before.own_leaf)
+    return Effects(
+        epoch=after.context.epoch,
+        committer=Sender.member(before.own_leaf),
+        committer_leaf=before.own_leaf,
+        proposals=proposals,
+        added=tuple(map(Added, places, packages)),
+        removed=tuple(
+            Removed(index, leaf)
+            for index in proposals.gone
+            if (leaf := old.leaf(index)) is not None
+        ),
+        updated=tuple(
+            Updated(index, was, now)
+            for index in changed
+            if (was := old.leaf(index)) is not None
+            and (now := new.leaf(index)) is not None
+        ),
+        joiner=None,
+        old_extensions=before.context.extensions,
+        new_extensions=after.context.extensions,
+        psks=tuple(proposal.psk for proposal in proposals.psks),
+        re_init=proposals.re_init,
+    )
+
+
+def _taken(trees: dict[int, SecretTree], epoch: int) -> SecretTree:
+    found = trees.pop(epoch, None)
+    if found is None:
+        raise MlsMisuse(f"the secret tree of epoch {epoch} is missing")
+    return found
+
+
+def _read_status(reader: Reader) -> Status:
+    number = reader.uint8()
+    try:
+        return Status(number)
+    except ValueError:
+        raise MlsMisuse(f"stored status {number}") from None
+
+
+def _read_private_keys(reader: Reader) -> tuple[PrivateKeys, Secret]:
+    leaf_index = reader.uint32()
+    keys = PrivateKeys(leaf_index, dict(reader.vector(_read_private_key)))
+    return keys, Secret(reader.opaque())
+
+
+def _read_private_key(reader: Reader) -> tuple[int, Secret]:
+    return reader.uint32(), Secret(reader.opaque())
+
+
+def _read_own_update(reader: Reader) -> OwnUpdate:
+    return OwnUpdate(Secret(reader.opaque()), Secret(reader.opaque()))
+
+
+def _read_changed_leaf(reader: Reader) -> tuple[int, LeafNode | None]:
+    index = reader.uint32()
+    leaf = reader.optional(read_leaf_node)
+    return index, None if leaf is None else LeafNode(leaf, PROOF)
+
+
+def load_rows(client: MlsClient, rows: Mapping[bytes, bytes]) -> Loaded:
+    """Read a group.
+
+    Raises:
+        MlsMisuse: the rows are damaged, or of a version that we cannot read.
+        MlsUnsupported: the client lacks a suite or a proposal type.
+    """
+    try:
+        return Loaded(client, migrated(rows))
+    except (Malformed, MlsInvalid) as wrong:
+        raise MlsMisuse(f"the stored group is damaged: {wrong}") from None

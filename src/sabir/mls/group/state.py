@@ -1,0 +1,413 @@
+"""A group in the store: sections of rows, and which of them changed.
+
+A row is a key and a value, both octets in the presentation language. The first octet
+of a key is the section; a small change touches small rows, so that a message of ours
+writes some hundred octets however large the group is.
+
+     1  header: magic, format version, suite, group id, epoch, counter, status, ReInit
+     2  GroupContext
+     3  ratchet tree, as in the extension
+     4  our leaf index, private keys by node index, signature key
+     5  epoch secrets
+     6  secret tree of an epoch: a row for its size, one for each node and ratchet
+     7  a proposal that waits, by reference; with our private keys if it is our Update
+     8  a commit of ours that waits for its answer
+     9  interim transcript hash, confirmation tag
+    10  a past epoch, by number; its leaves as changes against the epoch after it
+    11  resumption PSK of an epoch
+    12  edge of the exporter tree
+
+All octets are secret: encryption at rest is the store's business. Rule for callers:
+what `Saver.delta` names is committed before a message leaves, in one transaction with
+it; then `Saver.saved` is told. The counter in the header grows with every save, so a
+store that was set back can be noticed.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+from sabir.crypto.secrets import Secret
+from sabir.mls.exporter import ExporterTree
+from sabir.mls.group.epoch import Epoch, GroupState, OwnUpdate, PastEpoch
+from sabir.mls.group.pending import PendingCommit
+from sabir.mls.leaf_node import LeafNode
+from sabir.mls.proposal_list import Proposed
+from sabir.mls.public_epoch import PublicEpoch
+from sabir.mls.public_store import transcript
+from sabir.mls.secret_tree import SecretTree
+from sabir.wire.tls import (
+    opaque,
+    optional,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+    vector,
+)
+
+MAGIC: Final = b"SBRM"
+FORMAT_VERSION: Final = 1
+
+HEADER: Final = 1
+CONTEXT: Final = 2
+TREE: Final = 3
+KEYS: Final = 4
+SECRETS: Final = 5
+SECRET_TREE: Final = 6
+PROPOSAL: Final = 7
+PENDING_COMMIT: Final = 8
+TRANSCRIPT: Final = 9
+PAST_EPOCH: Final = 10
+RESUMPTION: Final = 11
+EXPORTER: Final = 12
+
+Rows = dict[bytes, bytes]
+"""A group in the store."""
+
+Delta = Mapping[bytes, bytes | None]
+"""Rows to write, and with None those to delete."""
+
+_SIZE: Final = b""
+"""Key, behind section and epoch, of the row that says how many leaves there are."""
+
+
+def row_key(section: int, rest: bytes = b"") -> bytes:
+    """Return the key of a row."""
+    return uint8(section) + rest
+
+
+# ---- sections
+
+
+def header_row(state: GroupState, counter: int) -> bytes:
+    """Write section 1."""
+    context = state.public.context
+    re_init = None if state.re_init is None else opaque(state.re_init.raw)
+    return (
+        MAGIC
+        + uint16(FORMAT_VERSION)
+        + uint16(context.cipher_suite)
+        + opaque(context.group_id)
+        + uint64(context.epoch)
+        + uint64(counter)
+        + uint8(state.status)
+        + optional(re_init)
+    )
+
+
+def public_rows(epoch: PublicEpoch) -> Rows:
+    """Write sections 2, 3 and 9."""
+    return {
+        row_key(CONTEXT): epoch.context.raw,
+        row_key(TREE): epoch.tree.encode(),
+        row_key(TRANSCRIPT): transcript(epoch),
+    }
+
+
+def secret_rows(epoch: Epoch) -> Rows:
+    """Write sections 4 and 5."""
+    return {
+        row_key(KEYS): private_keys(epoch),
+        row_key(SECRETS): epoch.secrets.encode(),
+    }
+
+
+def private_keys(epoch: Epoch) -> bytes:
+    """Write our leaf index, private keys and signature key."""
+    keys = vector(
+        uint32(node) + opaque(key.reveal()) for node, key in epoch.keys.items()
+    )
+    return uint32(epoch.own_leaf) + keys + opaque(epoch.signature_key.reveal())
+
+
+def exporter_row(tree: ExporterTree) -> bytes:
+    """Write section 12."""
+    return tree.encode()
+
+
+def secret_tree_key(epoch: int, rest: bytes) -> bytes:
+    """Return the key of a row of section 6."""
+    return row_key(SECRET_TREE, uint64(epoch) + rest)
+
+
+def secret_tree_rows(epoch: int, tree: SecretTree, leaf_count: int) -> Rows:
+    """Write section 6 for one epoch."""
+    rows = {secret_tree_key(epoch, key): value for key, value in tree.rows()}
+    rows[secret_tree_key(epoch, _SIZE)] = uint32(leaf_count)
+    return rows
+
+
+def proposal_row(place: int, item: Proposed, own: OwnUpdate | None) -> bytes:
+    """Write a row of section 7.
+
+    Args:
+        place: in the order in which proposals came.
+        item: the proposal.
+        own: our private keys, for an Update of ours.
+    """
+    assert item.message is not None
+    keys = None
+    if own is not None:
+        keys = opaque(own.encryption_key.reveal()) + opaque(own.signature_key.reveal())
+    return uint32(place) + opaque(item.message.raw) + optional(keys)
+
+
+def pending_row(pending: PendingCommit) -> bytes:
+    """Write section 8: the commit, and the epoch that it begins."""
+    epoch, effects = pending.epoch, pending.effects
+    welcome = pending.welcome_for_sequencer()
+    has_path = any(
+        updated.leaf_index == effects.committer_leaf for updated in effects.updated
+    )
+    proposals = vector(
+        opaque(item.proposal.raw)
+        + item.sender.encode()
+        + optional(None if item.reference is None else opaque(item.reference))
+        for item in effects.proposals
+    )
+    return b"".join(
+        (
+            opaque(pending.commit),
+            optional(None if welcome is None else opaque(welcome.raw)),
+            uint8(has_path),
+            proposals,
+            vector(uint32(added.leaf_index) for added in effects.added),
+            opaque(epoch.context.raw),
+            epoch.public.tree.encode(),
+            opaque(transcript(epoch.public)),
+            opaque(private_keys(epoch)),
+            opaque(epoch.secrets.encode()),
+            epoch.secret_tree.encode(),
+            epoch.exporter_tree.encode(),
+        )
+    )
+
+
+def past_row(past: PastEpoch, newer: Sequence[LeafNode | None]) -> bytes:
+    """Write a row of section 10.
+
+    Args:
+        past: the epoch.
+        newer: the leaves of the epoch after it.
+    """
+    return b"".join(
+        (
+            opaque(past.context.raw),
+            opaque(past.sender_data.reveal()),
+            uint32(past.own_leaf),
+            uint64(past.ended),
+            uint32(len(past.leaves)),
+            vector(
+                uint32(index) + optional(None if leaf is None else leaf.raw)
+                for index, leaf in _changed_leaves(past.leaves, newer)
+            ),
+        )
+    )
+
+
+def _changed_leaves(
+    leaves: Sequence[LeafNode | None], newer: Sequence[LeafNode | None]
+) -> Iterator[tuple[int, LeafNode | None]]:
+    """Find the leaves that differ from those of the epoch after."""
+    for index, leaf in enumerate(leaves):
+        other = newer[index] if index < len(newer) else None
+        if other is not leaf and other != leaf:
+            yield index, leaf
+
+
+def _past_rows(state: GroupState) -> Iterator[tuple[PastEpoch, bytes]]:
+    """Write section 10, latest first."""
+    newer: Sequence[LeafNode | None] = state.public.tree.leaves
+    for past in state.past:
+        yield past, past_row(past, newer)
+        newer = past.leaves
+
+
+def _secret_trees(state: GroupState) -> Iterator[tuple[int, SecretTree, int]]:
+    """Return epoch, secret tree and number of leaves of all that is kept."""
+    epochs: Iterable[Epoch | PastEpoch] = state.past
+    if state.epoch is not None:
+        epochs = (state.epoch, *state.past)
+    for epoch in epochs:
+        yield epoch.context.epoch, epoch.secret_tree, len(epoch.leaves)
+
+
+def all_rows(state: GroupState, pending: PendingCommit | None, counter: int) -> Rows:
+    """Write a whole group."""
+    rows = {row_key(HEADER): header_row(state, counter)}
+    rows |= public_rows(state.public.epoch)
+    if state.epoch is not None:
+        rows |= secret_rows(state.epoch)
+        rows[row_key(EXPORTER)] = exporter_row(state.epoch.exporter_tree)
+    for number, tree, leaf_count in _secret_trees(state):
+        rows |= secret_tree_rows(number, tree, leaf_count)
+    for place, (reference, item) in enumerate(state.public.pending.items()):
+        own = state.own_updates.get(reference)
+        rows[row_key(PROPOSAL, reference)] = proposal_row(place, item, own)
+    if pending is not None:
+        rows[row_key(PENDING_COMMIT)] = pending_row(pending)
+    for past, row in _past_rows(state):
+        rows[row_key(PAST_EPOCH, uint64(past.number))] = row
+    for number, secret in state.resumption:
+        rows[row_key(RESUMPTION, uint64(number))] = _resumption_row(secret)
+    return rows
+
+
+def _resumption_row(secret: Secret) -> bytes:
+    return opaque(secret.reveal())
+
+
+# ---- changes
+
+
+class Saver:
+    """Knows what the store has of a group, and names what is new.
+
+    Args:
+        counter: of the last save.
+        stored: the group as the store has it; None when it has nothing yet.
+        pending: likewise.
+    """
+
+    __slots__ = (
+        "_counter",
+        "_exporter",
+        "_pending",
+        "_proposals",
+        "_state",
+        "_trees",
+        "_unsaved",
+    )
+
+    def __init__(
+        self,
+        counter: int = 0,
+        stored: GroupState | None = None,
+        pending: PendingCommit | None = None,
+    ) -> None:
+        self._counter = counter
+        self._unsaved: dict[bytes, bytes | None] = {}
+        self._trees: dict[int, SecretTree] = {}
+        self._proposals: set[bytes] = set()
+        self._state = stored
+        self._pending = pending
+        self._exporter = b""
+        if stored is not None:
+            self._remember(stored)
+
+    @property
+    def counter(self) -> int:
+        """Return the number of saves so far."""
+        return self._counter
+
+    def _remember(self, state: GroupState) -> None:
+        self._state = state
+        self._trees = {number: tree for number, tree, _ in _secret_trees(state)}
+        self._proposals = set(state.public.pending)
+        self._exporter = _fingerprint(state)
+
+    def delta(self, state: GroupState, pending: PendingCommit | None) -> Delta:
+        """Name the rows that changed since the last `saved`.
+
+        A delta that was never saved is contained in the next one.
+        """
+        changes = dict(self._changes(state, pending))
+        for tree in self._trees.values():
+            tree.saved()
+        self._pending = pending
+        self._remember(state)
+        for _, tree, _ in _secret_trees(state):
+            tree.saved()
+        self._unsaved |= changes
+        if self._unsaved:
+            header = header_row(state, self._counter + 1)
+            self._unsaved[row_key(HEADER)] = header
+        return dict(self._unsaved)
+
+    def saved(self, delta: Delta) -> None:
+        """Hear that the store has committed a delta."""
+        if not delta:
+            return
+        self._counter += 1
+        for key, value in delta.items():
+            if key in self._unsaved and self._unsaved[key] == value:
+                del self._unsaved[key]
+
+    def _changes(
+        self, state: GroupState, pending: PendingCommit | None
+    ) -> Iterator[tuple[bytes, bytes | None]]:
+        old = self._state
+        if old is None:
+            yield from all_rows(state, pending, self._counter).items()
+            return
+        yield from self._epoch_changes(old, state)
+        yield from self._tree_changes(state)
+        yield from self._proposal_changes(state)
+        if pending is not self._pending:
+            row = None if pending is None else pending_row(pending)
+            yield row_key(PENDING_COMMIT), row
+
+    def _epoch_changes(
+        self, old: GroupState, state: GroupState
+    ) -> Iterator[tuple[bytes, bytes | None]]:
+        """Compare what a commit replaces."""
+        if state.public.epoch is not old.public.epoch:
+            yield from public_rows(state.public.epoch).items()
+        if state.epoch is None and old.epoch is not None:
+            for section in (KEYS, SECRETS, EXPORTER):
+                yield row_key(section), None
+        elif state.epoch is not None:
+            if state.epoch is not old.epoch:
+                yield from secret_rows(state.epoch).items()
+            if _fingerprint(state) != self._exporter:
+                yield row_key(EXPORTER), exporter_row(state.epoch.exporter_tree)
+        if state.past is not old.past:
+            known = {past.number for past in old.past}
+            for past, row in _past_rows(state):
+                if past.number not in known:
+                    yield row_key(PAST_EPOCH, uint64(past.number)), row
+                known.discard(past.number)
+            for number in known:
+                yield row_key(PAST_EPOCH, uint64(number)), None
+        if state.resumption is not old.resumption:
+            before, after = dict(old.resumption), dict(state.resumption)
+            for number, secret in after.items():
+                if number not in before:
+                    yield row_key(RESUMPTION, uint64(number)), _resumption_row(secret)
+            for number in before.keys() - after.keys():
+                yield row_key(RESUMPTION, uint64(number)), None
+
+    def _tree_changes(self, state: GroupState) -> Iterator[tuple[bytes, bytes | None]]:
+        """Compare the secret trees, which change in place."""
+        kept = set()
+        for number, tree, leaf_count in _secret_trees(state):
+            kept.add(number)
+            if self._trees.get(number) is tree:
+                for key, value in tree.changes().items():
+                    yield secret_tree_key(number, key), value
+            else:
+                yield from secret_tree_rows(number, tree, leaf_count).items()
+        for number in self._trees.keys() - kept:
+            tree = self._trees[number]
+            for key in {key for key, _ in tree.rows()} | set(tree.changes()):
+                yield secret_tree_key(number, key), None
+            yield secret_tree_key(number, _SIZE), None
+
+    def _proposal_changes(
+        self, state: GroupState
+    ) -> Iterator[tuple[bytes, bytes | None]]:
+        """Compare the proposals that wait; within an epoch they only become more."""
+        waiting = state.public.pending
+        for place, (reference, item) in enumerate(waiting.items()):
+            if reference not in self._proposals:
+                own = state.own_updates.get(reference)
+                yield row_key(PROPOSAL, reference), proposal_row(place, item, own)
+        for reference in self._proposals - waiting.keys():
+            yield row_key(PROPOSAL, reference), None
+
+
+def _fingerprint(state: GroupState) -> bytes:
+    """Return what differs when the exporter tree does; no secret of it."""
+    if state.epoch is None:
+        return b""
+    return state.epoch.suite.hash(state.epoch.exporter_tree.encode())
