@@ -23,7 +23,7 @@ from sabir.networks.telegram.intake import ALLOWED_UPDATES, Intake
 
 BODY_OCTETS_MAX: Final = 4 * 1024 * 1024
 """One update: a message of 4,096 units and the one it answers, with their entities."""
-SHUTDOWN_S: Final = 5
+SHUTDOWN_S: Final = 2
 """For an update that is being stored when we stop."""
 CHECK_MS: Final = 300_000
 """How often Telegram is asked whether it still calls us, and whether that works."""
