@@ -326,6 +326,17 @@ def test_limit_11_who_is_replaced_does_not_notice(table: Table) -> None:
     )
 
 
+@pytest.mark.parametrize(("suite", "octets"), [(2, 33), (5, 67), (7, 49)])
+def test_limit_12_signature_keys_are_compressed(
+    tsmls: TsMls, suite: int, octets: int
+) -> None:
+    table = Table(tsmls, suite)
+    theirs = bytes.fromhex(table.client("bob", as_is=True)["signature_key"])
+    ours = bytes.fromhex(table.client("bob")["signature_key"])
+    assert (len(theirs), len(ours)) == (octets, 2 * octets - 1)
+    assert ours[0] == 4
+
+
 @pytest.mark.parametrize("members", [1, 2, 5, 8, 33])
 def test_a_group_made_without_its_members_is_joined_and_followed(
     tsmls: TsMls, members: int

@@ -12,9 +12,6 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final, assert_never
 
-from sabir.mls.parent_node import ParentNode
-from sabir.mls.ratchet_tree import read_ratchet_tree
-from sabir.mls.tree_math import direct_path
 from sabir.testing.mls.players import (
     Add,
     Change,
@@ -25,7 +22,7 @@ from sabir.testing.mls.players import (
     Side,
     Update,
 )
-from sabir.wire.tls import read_whole
+from sabir.testing.mls.tsmls_trees import refused_by_tsmls, unmerged_leaves
 
 MEMBERS_MAX: Final = 50
 
@@ -172,10 +169,11 @@ class Table:
 
     def _client(self, side: Side) -> Player:
         self._names += 1
-        client = self.make(side, f"{side} {self._names}", self.suite)
+        return self.make(side, f"{side} {self._names}", self.suite)
+
+    def _teach(self, newcomer: Player) -> None:
         for psk_id, key in self._psks.items():
-            client.learn(psk_id, key)
-        return client
+            newcomer.learn(psk_id, key)
 
     def _pick(self, number: int, among: Sequence[Player]) -> Player:
         return among[number % len(among)]
@@ -206,7 +204,7 @@ class Table:
         theirs_join = self._they_join()
         match step.what % 4:
             case 0:
-                if self._is_full(1) or not self._may_join(step.side, ()):
+                if self._is_full(1) or not self._may_join(step.side):
                     return None
                 joiner = self._client(step.side)
                 return _Proposed(Add(joiner.key_package()), joiner, None)
@@ -234,40 +232,35 @@ class Table:
         waiting = sum(1 for proposed in self._proposed if proposed.joiner)
         return len(self.members) + waiting + more > MEMBERS_MAX
 
-    def _may_join(self, side: Side, removes: Sequence[object]) -> bool:
-        """Whether ts-mls would take the tree after the next commit (TS8).
+    def _may_join(self, side: Side, by_value: Sequence[Side] = ()) -> bool:
+        """Whether ts-mls would take the tree of a commit with one more Add (TS8).
 
-        It refuses trees in which an upper node does not list an unmerged leaf that a
-        lower one lists. A commit with a path and an Add makes such trees.
+        Args:
+            side: whose the new one is.
+            by_value: those whom the commit adds besides the proposed ones.
         """
-        if side is Side.OURS:
+        joining = [*by_value, side]
+        if Side.THEIRS not in joining and not self._they_join():
             return True
-        if removes or any(proposed.needs_path for proposed in self._proposed):
+        if any(proposed.needs_path for proposed in self._proposed):
             return False
+        waiting = sum(1 for proposed in self._proposed if proposed.joiner)
+        adds = waiting + len(joining)
+        if not refused_by_tsmls(self._tree(), adds):
+            return True
         if self._proposed:
-            return not self._odd_leaves()
-        self._tidy()
-        return True
+            return False
+        self._merge_all()
+        return not refused_by_tsmls(self._tree(), adds)
 
-    def _tidy(self) -> None:
-        """Let members commit until upper nodes list all that lower ones list (TS8)."""
-        while odd := self._odd_leaves():
-            committer = next(member for member in self.members if member.leaf in odd)
+    def _merge_all(self) -> None:
+        """Let members commit until no node lists one as unmerged."""
+        while unmerged := unmerged_leaves(self._tree()):
+            committer = next(one for one in self.members if one.leaf in unmerged)
             self._commit(committer, path=True)
 
-    def _odd_leaves(self) -> set[int]:
-        tree = read_whole(self.members[0].tree(), read_ratchet_tree)
-        odd = set()
-        for leaf, _ in tree.members():
-            listed = False
-            for node in direct_path(leaf, tree.leaf_count):
-                parent = tree.node(node)
-                if not isinstance(parent, ParentNode):
-                    continue
-                if listed and leaf not in parent.unmerged_leaves:
-                    odd.add(leaf)
-                listed = listed or leaf in parent.unmerged_leaves
-        return odd
+    def _tree(self) -> bytes:
+        return self.members[0].tree()
 
     # ---- commits
 
@@ -280,7 +273,7 @@ class Table:
         removes = self._removed(step.removes, committer, busy)
         adds: list[Side] = []
         for side in step.adds:
-            if not self._is_full(len(adds) + 1) and self._may_join(side, removes):
+            if not self._is_full(len(adds) + 1) and self._may_join(side, adds):
                 adds.append(side)
         if Side.THEIRS in adds or self._they_join():
             removes = []
@@ -356,6 +349,7 @@ class Table:
 
     def _let_in(self, joiner: Player, made: Committed) -> None:
         assert made.welcome is not None
+        self._teach(joiner)
         joiner.join(made.welcome, made.tree)
         self.members.append(joiner)
         self.done[f"join {joiner.side}"] += 1
@@ -415,11 +409,10 @@ class Table:
         side = step.side if again is None else again.side
         if self._is_full(1) and again is None:
             return
-        if side is Side.THEIRS:
-            if self._proposed and self._odd_leaves():
+        if side is Side.THEIRS and refused_by_tsmls(self._tree(), 0):
+            if self._proposed:
                 return
-            if not self._proposed:
-                self._tidy()
+            self._merge_all()
         if again is not None:
             self._read(range(len(self._letters)), random.Random(0))
         joiner = self._client(side) if again is None else again
@@ -429,6 +422,7 @@ class Table:
         )
         self._tell_commit(joiner, commit)
         if again is None:
+            self._teach(joiner)
             self.members.append(joiner)
         kind = "resync" if again else "join from outside"
         self.done[f"{kind} {joiner.side}, sponsor {sponsor.side}"] += 1
@@ -465,7 +459,7 @@ class Table:
         pairs = [(letter, reader) for letter in chosen for reader in letter.readers]
         dice.shuffle(pairs)
         for letter, reader in pairs:
-            assert reader.process(letter.message) == letter.text
+            assert reader.process(letter.message) == letter.text, f"{reader} misread"
             self.done[f"read {reader.side}"] += 1
             if letter.epoch < self._epoch:
                 self.done[f"read late {reader.side}"] += 1

@@ -6,7 +6,7 @@
 import { createInterface } from "node:readline";
 import { createRequire } from "node:module";
 import { pathToFileURL, fileURLToPath } from "node:url";
-import { randomBytes, webcrypto } from "node:crypto";
+import { ECDH, randomBytes, webcrypto } from "node:crypto";
 import path from "node:path";
 
 globalThis.crypto ??= webcrypto; // node 18 has it only here
@@ -41,7 +41,23 @@ const impl = async (name) => {
   return impls.get(name);
 };
 
-// handle -> { state, cs, updates: private keys of own Update proposals }
+// ts-mls makes ECDSA keys compressed; the RFC wants them uncompressed (5.1.1).
+const curves = { P256: "prime256v1", P384: "secp384r1", P521: "secp521r1" };
+const signatureKeys = async (name, cs) => {
+  const pair = await cs.signature.keygen(),
+    curve = curves[name.split("_").at(-1)];
+  if (!curve) return pair;
+  const full = ECDH.convertKey(
+    pair.publicKey,
+    curve,
+    undefined,
+    undefined,
+    "uncompressed",
+  );
+  return { ...pair, publicKey: new Uint8Array(full) };
+};
+
+// handle -> { state, cs, updates: key pairs of own Update proposals }
 const groups = new Map();
 // handle -> { pub, priv, suite }
 const kps = new Map();
@@ -208,7 +224,8 @@ async function proposalIn(p, g) {
         g.cs.signature,
       );
       const { groupId: _g, leafIndex: _l, ...leafNode } = tbs;
-      g.pendingUpdateKey = await g.cs.hpke.exportPrivateKey(kp.privateKey);
+      const priv = await g.cs.hpke.exportPrivateKey(kp.privateKey);
+      g.pendingUpdate = { pub: hex(tbs.hpkePublicKey), priv };
       return {
         proposalType: "update",
         update: { leafNode: { ...leafNode, signature } },
@@ -294,16 +311,19 @@ const ops = {
       identity: r.identity_hex !== undefined ? un(r.identity_hex) : utf8(r.identity),
     };
     const args = [cred, capabilities(r), lifetime(r.lifetime), extIn(r.kp_extensions)];
-    const k = await timed(() =>
-      r.sig_priv
-        ? M.generateKeyPackageWithKey(
-            ...args,
-            { signKey: un(r.sig_priv), publicKey: un(r.sig_pub) },
-            cs,
-            extIn(r.leaf_extensions),
-          )
-        : M.generateKeyPackage(...args, cs, extIn(r.leaf_extensions)),
-    );
+    const k = await timed(async () => {
+      const signature = r.sig_priv
+        ? { signKey: un(r.sig_priv), publicKey: un(r.sig_pub) }
+        : r.as_is
+          ? await cs.signature.keygen()
+          : await signatureKeys(name, cs);
+      return M.generateKeyPackageWithKey(
+        ...args,
+        signature,
+        cs,
+        extIn(r.leaf_extensions),
+      );
+    });
     const h = fresh("k");
     kps.set(h, { pub: k.publicPackage, priv: k.privatePackage, suite: name });
     return {
@@ -353,9 +373,9 @@ const ops = {
     const x = await timed(() =>
       M.createProposal(g.state, r.public ?? true, p, g.cs, un(r.aad ?? "")),
     );
-    if (g.pendingUpdateKey) {
-      g.updates.push(g.pendingUpdateKey);
-      delete g.pendingUpdateKey;
+    if (g.pendingUpdate) {
+      g.updates.push(g.pendingUpdate);
+      delete g.pendingUpdate;
     }
     g.state = x.newState;
     return { message: encode(x.message) };
@@ -477,25 +497,23 @@ const ops = {
         return M.processPrivateMessage(state, m.privateMessage, pskIndex(state), g.cs);
       throw new TypeError(`cannot process ${m.wireformat}`);
     };
-    // While own Update proposals are outstanding, a commit may cover one or none:
-    // each leaf key is tried.
+    // A commit may cover one of our own Update proposals or none. It covers the one
+    // whose public key our leaf has afterwards; the right private key may be needed to
+    // read it, and must be there afterwards.
+    const own = g.state.privatePath.leafIndex;
+    const keys = g.state.privatePath.privateKeys;
+    const leafKey = (state) => state.ratchetTree[2 * own]?.leaf?.hpkePublicKey;
+    const oldKey = { pub: hex(leafKey(g.state) ?? []), priv: keys[2 * own] };
     let x, err;
-    for (const key of [...g.updates].reverse().concat([null])) {
-      const st =
-        key === null
-          ? g.state
-          : {
-              ...g.state,
-              privatePath: {
-                ...g.state.privatePath,
-                privateKeys: {
-                  ...g.state.privatePath.privateKeys,
-                  [2 * g.state.privatePath.leafIndex]: key,
-                },
-              },
-            };
+    for (const { pub, priv } of [oldKey, ...g.updates]) {
+      const privateKeys = { ...keys, [2 * own]: priv };
+      const privatePath = { ...g.state.privatePath, privateKeys };
       try {
-        x = await timed(() => go(st));
+        const got = await timed(() => go({ ...g.state, privatePath }));
+        const now = leafKey(got.newState);
+        if (now && hex(now) !== pub && g.updates.some((u) => u.pub === hex(now)))
+          continue;
+        x = got;
         break;
       } catch (e) {
         err = e;
