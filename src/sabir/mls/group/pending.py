@@ -19,6 +19,7 @@ from sabir.mls.psk import PskStore
 from sabir.mls.transition import apply_list
 from sabir.mls.tree_options import PartialGroupInfo, TreePresence
 from sabir.mls.validation.components import check_safe_aad
+from sabir.mls.validation.leaf_node import check_lifetime
 from sabir.mls.welcome import Welcome
 
 
@@ -129,7 +130,8 @@ def make_commit(
         options: how.
 
     Raises:
-        MlsInvalid: others would refuse it, by this rule.
+        MlsInvalid: others would refuse it, by this rule; L05 without their
+            tolerance for wrong clocks.
         MlsMissing: a PSK, or a proposal that is to be covered.
     """
     services = state.public.services
@@ -141,6 +143,8 @@ def make_commit(
     applied = apply_list(
         public, listed, committer, services, env.now(), founding=options.founding
     )
+    for added in applied.added:
+        check_lifetime(added.key_package.leaf_node, env.now())
     own = public.tree.leaf(epoch.own_leaf)
     assert own is not None
     drafted = draft_commit(

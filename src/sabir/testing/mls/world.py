@@ -285,12 +285,21 @@ class World:
         return heard
 
     def commit(
-        self, name: str, proposals: Iterable[Proposal] = (), *, force_path: bool = False
+        self,
+        name: str,
+        proposals: Iterable[Proposal] = (),
+        *,
+        force_path: bool = False,
+        references: Sequence[bytes] | None = None,
     ) -> PendingCommit:
         """Let a member commit, and all follow."""
         group = self.groups[name]
         pending = group.commit(
-            self.env, proposals, as_public=True, force_path=force_path
+            self.env,
+            proposals,
+            as_public=True,
+            force_path=force_path,
+            references=references,
         )
         group.merge_pending(self.env)
         self.deliver(pending.commit, name)
