@@ -52,6 +52,9 @@ OPERATIONS: Final = (
 
 REPEATS: Final = {"key_package": 9, "create": 9, "encrypt": 25, "decrypt": 25}
 """Short operations run this often in a round; the round's value is their median."""
+SMALL_REPEATS: Final = 7
+"""All others in small groups, where they are short, too."""
+SMALL_MEMBERS_MAX: Final = 32
 
 TS_MLS_RATIO_MIN: Final = 5.0
 """Gate G1: how many times faster than ts-mls every operation is."""
@@ -213,7 +216,8 @@ def measure(members: tuple[int, ...], rounds: int, peer: TsMls) -> dict[str, Any
                     if run is None:
                         continue
                     gc.collect()
-                    times = [run() for _ in range(REPEATS.get(name, 1))]
+                    often = SMALL_REPEATS if count <= SMALL_MEMBERS_MAX else 1
+                    times = [run() for _ in range(REPEATS.get(name, often))]
                     of_size = seen.setdefault(name, {}).setdefault(count, {})
                     of_size.setdefault(engine, []).append(statistics.median(times))
     return seen
