@@ -29,8 +29,8 @@ BODY_TIMEOUT_S: Final = 20.0
 """For one body to come in; nobody may hold a connection open with half a body."""
 BODIES_AT_ONCE_MAX: Final = 16
 """48 MiB at most are held for people who have not shown a signature yet."""
-SHUTDOWN_S: Final = 5
-"""For a body that is being stored when we stop."""
+SHUTDOWN_S: Final = 2
+"""For a body that is being stored when we stop; if it is not, it comes again."""
 CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 """What we repeat; Meta sends digits."""
 SIGNATURE: Final = re.compile(r"sha256=([0-9a-f]{64})")
