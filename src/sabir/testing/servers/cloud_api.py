@@ -9,6 +9,7 @@
 import asyncio
 import base64
 import hashlib
+import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -82,7 +83,7 @@ class CloudApi:
         self.other_ids: dict[str, str] = {}
         """Numbers that WhatsApp knows by another wa_id."""
         self.groups: list[Json] = []
-        self.statuses = ("sent", "delivered")
+        self.statuses: tuple[str, ...] = ("sent", "delivered")
         """What is told of every message."""
         self.wrong_digest = False
         self.base_url = ""
@@ -136,7 +137,7 @@ class CloudApi:
         message = {
             "from": person,
             "id": message_id,
-            "timestamp": "1749416383",
+            "timestamp": str(int(time.time())),
             **content,
             **more,
         }
@@ -154,7 +155,7 @@ class CloudApi:
         status = {
             "id": message["id"],
             "status": state,
-            "timestamp": "1749416390",
+            "timestamp": str(int(time.time())),
             "recipient_id": self.other_ids.get(message["to"], message["to"]),
             **more,
         }

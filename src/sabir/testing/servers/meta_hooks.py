@@ -7,6 +7,7 @@ between two tries). One is under way at a time, so that their order is the order
 import asyncio
 import hashlib
 import hmac
+import io
 import json
 from collections import deque
 from collections.abc import Mapping
@@ -100,7 +101,7 @@ class MetaHooks:
         if header:
             headers["X-Hub-Signature-256"] = header
         async with self._session.post(
-            url or self.url, data=octets, headers=headers
+            url or self.url, data=io.BytesIO(octets), headers=headers
         ) as answer:
             return answer.status
 
