@@ -156,6 +156,8 @@ def verify_content(
 ) -> VerifiedContent:
     """F07: the signature is right, over this wire format (section 6.1).
 
+    X05, of who joins by this commit: the key is that of the path's leaf (12.4.3.2).
+
     Args:
         suite: of the group.
         message: opened, its signature unchecked.
@@ -163,10 +165,11 @@ def verify_content(
         public_key: from `signer_key`.
 
     Raises:
-        MlsInvalid: F05, F07, F08.
+        MlsInvalid: F05, F07, F08, X05.
     """
     check_parts_fit(message)
     signed = message.content.signed(message.wire_format, group_context)
     if not verify_with_label(suite, public_key, TBS_LABEL, signed, message.signature):
-        raise MlsInvalid(Rule.F07, "signature is wrong")
+        joins = message.content.sender.kind is SenderType.NEW_MEMBER_COMMIT
+        raise MlsInvalid(Rule.X05 if joins else Rule.F07, "signature is wrong")
     return VerifiedContent(message, PROOF)
