@@ -60,7 +60,7 @@ SEEDS = range(20, 26)
 def test_long_lives_of_up_to_thirty_members(private: bool) -> None:
     done: Counter[str] = Counter()
     for seed in SEEDS:
-        model = Model(long_life(seed, 16, 110, private=private), members_max=30)
+        model = Model(long_life(seed, 12, 150, private=private), members_max=30)
         model.play()
         done += model.done
     happens = HAPPENS if private else HAPPENS | {"self-remove"}
