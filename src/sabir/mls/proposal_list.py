@@ -9,8 +9,6 @@ from sabir.mls.key_packages import KeyPackage
 from sabir.mls.leaf_node import LeafNode
 from sabir.mls.proposals import (
     Add,
-    AppDataUpdate,
-    AppEphemeral,
     ExternalInit,
     GroupContextExtensions,
     PreSharedKey,
@@ -132,16 +130,6 @@ class ProposalList:
     def re_init(self) -> ReInit | None:
         """Return the ReInit, None where there is none."""
         return _first(self.of(ReInit))
-
-    @property
-    def ephemeral(self) -> list[Proposed]:
-        """Return the AppEphemerals with their senders."""
-        return self.sent(AppEphemeral)
-
-    @property
-    def data_updates(self) -> list[Proposed]:
-        """Return the AppDataUpdates with their senders."""
-        return self.sent(AppDataUpdate)
 
 
 def _first(found: list[P]) -> P | None:

@@ -24,7 +24,6 @@ from sabir.mls.proposals import (
     Add,
     AppDataUpdate,
     AppEphemeral,
-    ExternalInit,
     PreSharedKey,
     Proposal,
     ReInit,
@@ -62,11 +61,11 @@ from sabir.mls.validation.framing import (
 from sabir.mls.validation.key_package import validate_key_package
 from sabir.mls.validation.leaf_node import LeafRules
 from sabir.mls.validation.proposals import (
-    check_external_sender,
     check_policy,
     check_psk_nonce,
     check_psk_usage,
     check_removed_leaf,
+    check_sender_type,
     check_version_not_lower,
 )
 from sabir.mls.validation.rules import Rule
@@ -120,11 +119,9 @@ def accept_proposal(
     if not isinstance(proposal, Proposal):
         raise MlsMisuse("this message is no proposal")
     item = Proposed(proposal, sender, proposal_reference(epoch.suite, message), message)
-    if isinstance(proposal, ExternalInit):
-        raise MlsInvalid(Rule.Q09, "outside of a commit")
     if isinstance(proposal, SelfRemove):
         check_self_remove_form(sender, message.wire_format)
-    check_external_sender(item, services.proposals)
+    check_sender_type(item, services.proposals)
     checked = _check_body(epoch, item, services, now)
     check_policy(services.policy, epoch.context, item)
     return Proposed(proposal, sender, item.reference, message, checked)

@@ -1,7 +1,6 @@
 """What an epoch shows to others: GroupInfo, and exported secrets."""
 
 from sabir.crypto.secrets import Secret
-from sabir.mls.errors import MlsMisuse
 from sabir.mls.exporter import export
 from sabir.mls.extensions import EXTERNAL_PUB, RATCHET_TREE, Extension, Extensions
 from sabir.mls.group.epoch import Epoch
@@ -68,14 +67,3 @@ def partial_group_info_of(
 def exported(epoch: Epoch, label: bytes, context: bytes, length: int) -> Secret:
     """MLS-Exporter (section 8.5)."""
     return export(epoch.public.suite, epoch.secrets.exporter, label, context, length)
-
-
-def current(epoch: Epoch | None) -> Epoch:
-    """Return the epoch of a member.
-
-    Raises:
-        MlsMisuse: we were removed.
-    """
-    if epoch is None:
-        raise MlsMisuse("we were removed from this group; join it again")
-    return epoch

@@ -21,9 +21,9 @@ from sabir.mls.framing import (
     encode_message,
 )
 from sabir.mls.group.commit import Draft, Drafted, NewLeaf, draft_commit
+from sabir.mls.group.covering import as_items
 from sabir.mls.group.epoch import GroupState
 from sabir.mls.group.export import group_info_of, partial_group_info_of
-from sabir.mls.group.propose import as_items
 from sabir.mls.group_context import GroupContext
 from sabir.mls.group_info import GroupInfoIn
 from sabir.mls.key_schedule import external_init_send

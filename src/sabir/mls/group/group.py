@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sabir.crypto.secrets import Secret
 from sabir.mls.client import Identity, KeyPackageSecrets, MlsClient
+from sabir.mls.commit import HPKECiphertext
 from sabir.mls.env import Env
 from sabir.mls.errors import MlsInvalid, MlsMisuse
 from sabir.mls.extensions import Extensions
@@ -33,6 +34,7 @@ from sabir.mls.leaf_node import LeafNode
 from sabir.mls.proposals import Proposal, ReInit, SelfRemove
 from sabir.mls.psk import PskStore
 from sabir.mls.public_group import PublicGroup
+from sabir.mls.safe import safe_decrypt, safe_sign
 from sabir.mls.tree_options import PartialGroupInfo, TreePresence
 from sabir.mls.validation.components import check_framing
 from sabir.mls.welcome import Welcome
@@ -345,6 +347,20 @@ class MlsGroup:
     def safe_export(self, component_id: int) -> Secret:
         """Hand out a component's secret, once in an epoch (mls-extensions 4.4)."""
         return self._member().exporter_tree.take(component_id)
+
+    def safe_sign(self, component_id: int, label: bytes, content: bytes) -> bytes:
+        """Sign as a component with our leaf's key (mls-extensions 4.3)."""
+        epoch = self._member()
+        return safe_sign(epoch.suite, epoch.signature_key, component_id, label, content)
+
+    def safe_decrypt(
+        self, component_id: int, label: bytes, context: bytes, sealed: HPKECiphertext
+    ) -> bytes:
+        """Open what was sealed to our leaf's key for a component (4.2)."""
+        epoch = self._member()
+        key = epoch.keys.of(2 * epoch.own_leaf)
+        assert key is not None
+        return safe_decrypt(epoch.suite, key, component_id, label, context, sealed)
 
     def group_info(
         self, *, with_tree: bool, extensions: Extensions = ()

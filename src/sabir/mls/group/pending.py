@@ -1,5 +1,6 @@
 """A commit of our own, until the group's order has accepted or refused it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sabir.mls.effects import Effects
@@ -8,15 +9,15 @@ from sabir.mls.errors import MlsMisuse
 from sabir.mls.extensions import Extensions
 from sabir.mls.framing import Sender
 from sabir.mls.group.commit import Draft, NewLeaf, draft_commit
+from sabir.mls.group.covering import Covering, as_items, choose, fitting
 from sabir.mls.group.epoch import Epoch, GroupPsks, GroupState
 from sabir.mls.group.export import group_info_of, partial_group_info_of
 from sabir.mls.group.messages import seal, wire_format
-from sabir.mls.group.propose import as_items, choose
 from sabir.mls.group_info import GroupInfoIn
 from sabir.mls.proposal_list import ProposalList, Proposed
 from sabir.mls.proposals import Proposal, ReInit
-from sabir.mls.psk import PskStore
-from sabir.mls.transition import apply_list
+from sabir.mls.psk import PskStore, find_psks
+from sabir.mls.transition import Applied, apply_list
 from sabir.mls.tree_options import PartialGroupInfo, TreePresence
 from sabir.mls.validation.components import check_safe_aad
 from sabir.mls.validation.leaf_node import check_lifetime
@@ -135,28 +136,22 @@ def make_commit(
         MlsMissing: a PSK, or a proposal that is to be covered.
     """
     services = state.public.services
-    committer = Sender.member(epoch.own_leaf)
-    covered = _covered(state, epoch, new, options)
-    listed = ProposalList([*covered, *(Proposed(item, committer) for item in new)])
     public = epoch.public
     check_safe_aad(public.context, options.aad, services.limits)
-    applied = apply_list(
-        public, listed, committer, services, env.now(), founding=options.founding
-    )
-    for added in applied.added:
-        check_lifetime(added.key_package.leaf_node, env.now())
+    psks = GroupPsks(store, public.context.group_id, state.resumption)
+    covering = _cover(env, state, epoch, psks, new, options)
     own = public.tree.leaf(epoch.own_leaf)
     assert own is not None
     drafted = draft_commit(
         env,
         services,
         Draft(
-            applied=applied,
-            items=as_items(covered, new),
+            applied=covering.applied,
+            items=as_items(covering.covered, new),
             leaf=options.leaf or NewLeaf.like(own, epoch.signature_key),
             signer=epoch.signature_key,
             init=epoch.secrets.init,
-            psks=GroupPsks(store, public.context.group_id, state.resumption),
+            psks=psks,
             form=wire_format(as_public=options.as_public),
             aad=options.aad,
             force_path=options.force_path or options.leaf is not None,
@@ -170,21 +165,41 @@ def make_commit(
     )
 
 
-def _covered(
+def _cover(
+    env: Env,
     state: GroupState,
     epoch: Epoch,
+    store: PskStore,
     new: tuple[Proposal, ...],
     options: CommitOptions,
-) -> list[Proposed]:
-    pending = state.public.pending
+) -> Covering:
+    """Decide what the commit covers, and apply it."""
+    committer = Sender.member(epoch.own_leaf)
+    by_value = [Proposed(item, committer) for item in new]
+
+    def attempt(covered: Sequence[Proposed]) -> Applied:
+        applied = apply_list(
+            epoch.public,
+            ProposalList([*covered, *by_value]),
+            committer,
+            state.public.services,
+            env.now(),
+            founding=options.founding,
+        )
+        for added in applied.added:
+            check_lifetime(added.key_package.leaf_node, env.now())
+        find_psks(store, [proposal.psk for proposal in applied.proposals.psks])
+        return applied
+
     if options.founding:
-        return []
+        return Covering((), attempt(()))
+    pending = state.public.pending
     if options.references is None:
-        return choose(pending, epoch.own_leaf, new)
-    found = []
+        return fitting(choose(pending, epoch.own_leaf, new), attempt)
+    named = []
     for reference in options.references:
         item = pending.get(reference)
         if item is None:
             raise MlsMisuse("a proposal that is to be covered does not wait here")
-        found.append(item)
-    return found
+        named.append(item)
+    return Covering(named, attempt(named))

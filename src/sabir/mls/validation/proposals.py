@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from sabir.crypto.suites import CipherSuite
 from sabir.mls.capabilities import Capabilities
-from sabir.mls.codepoints import DEFAULT_PROPOSALS, ProposalKind, SenderType
+from sabir.mls.codepoints import DEFAULT_PROPOSALS, ProposalKind
 from sabir.mls.credentials import AuthenticationService
 from sabir.mls.errors import MlsInvalid
 from sabir.mls.extensions import Extensions, required_capabilities_of
@@ -17,6 +17,7 @@ from sabir.mls.group_context import GroupContext
 from sabir.mls.leaf_node import LeafNodeIn
 from sabir.mls.proposal_list import ProposalList, Proposed
 from sabir.mls.proposals import (
+    ExternalInit,
     GroupContextExtensions,
     PreSharedKey,
     Proposal,
@@ -69,12 +70,12 @@ def check_version_not_lower(context: GroupContext, proposal: ReInit) -> None:
         raise MlsInvalid(Rule.P06, f"version {proposal.version}")
 
 
-def check_external_sender(item: Proposed, registry: ProposalRegistry) -> None:
-    """P09: an external sender sends allowed types only."""
-    if item.sender.kind is not SenderType.EXTERNAL:
+def check_sender_type(item: Proposed, registry: ProposalRegistry) -> None:
+    """P09: who is outside sends allowed types only; Q09: nobody an ExternalInit."""
+    if item.sender.kind in registry.type_of(item.proposal.kind).senders:
         return
-    if SenderType.EXTERNAL not in registry.type_of(item.proposal.kind).senders:
-        raise MlsInvalid(Rule.P09, f"proposal type {item.proposal.kind}")
+    rule = Rule.Q09 if isinstance(item.proposal, ExternalInit) else Rule.P09
+    raise MlsInvalid(rule, f"proposal type {item.proposal.kind} by itself")
 
 
 def check_policy(policy: ProposalPolicy, context: GroupContext, item: Proposed) -> None:

@@ -9,8 +9,6 @@ from sabir.testing.mls.forger import Forger
 from sabir.testing.mls.world import World
 from tests.unit.mls.negative.test_proposals import key_package, leaf_with
 
-REASON = "commit() covers all that waits, also what cannot be committed"
-
 
 def bad_proposals(own: World, carol: Forger) -> dict[str, Proposal]:
     """Return proposals of carol that are accepted alone and fit no commit."""
@@ -29,7 +27,6 @@ CASES = ("a key in use", "who is here", "an unknown PSK")
 
 
 @pytest.mark.parametrize("which", CASES)
-@pytest.mark.xfail(strict=True, reason=REASON)
 def test_others_commit_around_a_bad_proposal(own: World, which: str) -> None:
     carol = Forger(own, "carol")
     sent = carol.proposal(bad_proposals(own, carol)[which])
@@ -38,7 +35,6 @@ def test_others_commit_around_a_bad_proposal(own: World, which: str) -> None:
     own.commit("alice")
 
 
-@pytest.mark.xfail(strict=True, reason=REASON)
 def test_two_members_may_propose_one_client_at_once(own: World) -> None:
     for name in ("bob", "erin"):
         add = Add(key_package(own, "zoe"))

@@ -1,0 +1,136 @@
+"""A store that is damaged, old or newer is refused; nothing else leaves."""
+
+import pytest
+
+from sabir.errors import Error
+from sabir.mls.errors import MlsMisuse
+from sabir.mls.group.group import MlsGroup
+from sabir.mls.group.load import migrated
+from sabir.mls.group.state import (
+    HEADER,
+    KEYS,
+    MAGIC,
+    PAST_EPOCH,
+    PENDING_COMMIT,
+    PROPOSAL,
+    SECRET_TREE,
+    Rows,
+    row_key,
+)
+from sabir.mls.proposals import ReInit, Remove
+from sabir.wire.tls import uint16, uint64
+from tests.unit.mls.group.world import Room
+
+
+@pytest.fixture(scope="module")
+def room() -> Room:
+    room = Room.of("ann", "ben", "cat")
+    room.commit("ben")
+    late = [room["ben"].encrypt(room.env, b"").message for _ in range(2)]
+    room["ann"].process(room.env, late[1])
+    room.hear(room["cat"].propose_update(room.env, as_public=True).message, "cat")
+    room["ann"].commit(room.env, [Remove(2)], references=[])
+    room.check()
+    return room
+
+
+def load(room: Room, rows: Rows) -> MlsGroup:
+    return MlsGroup.load(room.clients["ann"], rows)
+
+
+def rows_of(room: Room) -> Rows:
+    return dict(room.stores["ann"])
+
+
+def test_what_is_stored_is_loaded(room: Room) -> None:
+    assert load(room, rows_of(room)).save() == room.stores["ann"]
+
+
+def test_each_row_is_needed(room: Room) -> None:
+    optional = {PENDING_COMMIT, PROPOSAL, PAST_EPOCH}
+    for key in room.stores["ann"]:
+        if key[0] in optional or (key[0] == SECRET_TREE and len(key) > 9):
+            continue
+        rows = rows_of(room)
+        del rows[key]
+        if key[0] == 11:
+            load(room, rows)  # a resumption PSK fewer
+            continue
+        with pytest.raises(MlsMisuse):
+            load(room, rows)
+
+
+def test_rows_that_are_cut_or_longer_are_refused(room: Room) -> None:
+    for key, value in room.stores["ann"].items():
+        for damaged in (value[:-1], value + b"\x00", b""):
+            if key == row_key(2) and damaged == value[:-1]:
+                pass
+            with pytest.raises(Error) as wrong:
+                load(room, rows_of(room) | {key: damaged})
+            assert isinstance(wrong.value, MlsMisuse), key
+
+
+def test_rows_of_no_known_section_are_refused(room: Room) -> None:
+    for key in (row_key(13), row_key(255), b"", row_key(HEADER, b"x")):
+        with pytest.raises(MlsMisuse):
+            load(room, rows_of(room) | {key: b""})
+
+
+def test_a_secret_tree_of_no_epoch_is_refused(room: Room) -> None:
+    rows = rows_of(room)
+    moved = {
+        key[:1] + uint64(99) + key[9:]: value
+        for key, value in rows.items()
+        if key[0] == SECRET_TREE and key[1:9] == uint64(2)
+    }
+    with pytest.raises(MlsMisuse, match="no epoch"):
+        load(room, rows | moved)
+
+
+def test_other_headers_are_refused(room: Room) -> None:
+    header = rows_of(room)[row_key(HEADER)]
+    version = len(MAGIC)
+    for damaged in (
+        b"",
+        b"SBRX" + header[4:],
+        MAGIC + uint16(2) + header[version + 2 :],
+        header.replace(b"\x04room", b"\x04moor"),
+        header[:-2] + b"\x09" + header[-1:],
+    ):
+        with pytest.raises(MlsMisuse):
+            load(room, rows_of(room) | {row_key(HEADER): damaged})
+
+
+def test_a_commit_of_a_group_that_we_left_is_refused(room: Room) -> None:
+    other = Room.of("ann", "ben")
+    pending = rows_of(room)[row_key(PENDING_COMMIT)]
+    other.commit("ben", Remove(0))
+    with pytest.raises(MlsMisuse):
+        MlsGroup.load(
+            other.clients["ann"],
+            other.stores["ann"] | {row_key(PENDING_COMMIT): pending},
+        )
+
+
+def test_a_re_init_that_is_none_is_refused() -> None:
+    room = Room.of("ann")
+    room.commit("ann", ReInit(b"n", 1))
+    header = room.stores["ann"][row_key(HEADER)]
+    raw, other = ReInit(b"n", 1).raw, Remove(0).raw
+    damaged = header.replace(bytes((len(raw),)) + raw, bytes((len(other),)) + other)
+    assert damaged != header
+    with pytest.raises(MlsMisuse):
+        load(room, room.stores["ann"] | {row_key(HEADER): damaged})
+
+
+def test_older_formats_are_brought_up_step_by_step() -> None:
+    def step(to: int) -> object:
+        return lambda rows: {
+            key: MAGIC + uint16(to) if key == row_key(HEADER) else value + b"%d" % to
+            for key, value in rows.items()
+        }
+
+    old = {row_key(HEADER): MAGIC + uint16(98), row_key(KEYS): b"keys"}
+    steps = {98: step(99), 99: step(1)}
+    new = migrated(old, steps)  # type: ignore[arg-type]  # lambdas
+    assert new == {row_key(HEADER): MAGIC + uint16(1), row_key(KEYS): b"keys991"}
