@@ -37,18 +37,14 @@ from sabir.networks.api import (
 from sabir.networks.xmpp import decode as decoding
 from sabir.networks.xmpp import ghosts, names, progress, refusals, signals
 from sabir.networks.xmpp.archive import Archive, Archived, CursorUnknown, NoArchive
-from sabir.networks.xmpp.connector import (
-    LOOKUP_AGE_MS_MAX,
-    LOOKUP_MARGIN_MS,
-    XmppConnector,
-    is_key,
-    put_error,
-)
+from sabir.networks.xmpp.connector import XmppConnector, put_error
 from sabir.networks.xmpp.envelope import Arrived, Kind, digest, seal
 from sabir.networks.xmpp.intake import Item
+from sabir.networks.xmpp.keys import is_key
 from sabir.networks.xmpp.muc import Bounced, Fate, Room, Seat
 from sabir.networks.xmpp.outbox import RefusedHere
 from sabir.networks.xmpp.render import Address
+from sabir.networks.xmpp.search import LOOKUP_MARGIN_MS
 from sabir.networks.xmpp.stream import AccountLogin, Stream, TooLarge, new_iq
 
 ARCHIVE_STREAM: Final = "archive"
@@ -439,9 +435,10 @@ class AccountConnector(XmppConnector):
         archive = self._archive
         if archive is None:
             return InDoubt(f"the server of {self._own} keeps no archive to look into")
-        if self._clock.now() - attempted_at > LOOKUP_AGE_MS_MAX:
-            return InDoubt("the attempt is older than archives reach")
-        await self._settle()
+        old = self._search.too_old(attempted_at)
+        if old is not None:
+            return old
+        await self._search.settle()
         until = Instant(max(0, attempted_at - LOOKUP_MARGIN_MS))
         try:
             async for page in archive.backwards(until=until):

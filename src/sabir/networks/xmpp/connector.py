@@ -6,9 +6,9 @@
 import asyncio
 import json
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 from xml.etree.ElementTree import Element, SubElement
 
 from sabir.clock import Clock, Instant
@@ -34,7 +34,6 @@ from sabir.networks.api import (
     Host,
     IdempotencyKey,
     Incoming,
-    InDoubt,
     NativeEvent,
     NativeId,
     NotSent,
@@ -46,24 +45,19 @@ from sabir.networks.api import (
 )
 from sabir.networks.xmpp import decode as decoding
 from sabir.networks.xmpp import ghosts, ids, media, names, progress, refusals
-from sabir.networks.xmpp.archive import Archive, Archived, CursorUnknown, NoArchive
+from sabir.networks.xmpp.archive import Archive, CursorUnknown, NoArchive
 from sabir.networks.xmpp.capabilities import capabilities
-from sabir.networks.xmpp.envelope import Arrived, Kind, content_digest, digest, seal
 from sabir.networks.xmpp.intake import Intake, Item
 from sabir.networks.xmpp.muc import (
-    BUFFER_STANZAS_MAX,
-    Bounced,
-    Change,
-    Reflected,
     Room,
     Seat,
     SeatRefused,
-    status_codes,
 )
 from sabir.networks.xmpp.outbox import RefusedHere, RoomOutbox
 from sabir.networks.xmpp.progress import Resumption
-from sabir.networks.xmpp.render import SECOND, Address, Rendered, Upload, render
-from sabir.networks.xmpp.signals import signals_of
+from sabir.networks.xmpp.reader import RoomReader, is_own
+from sabir.networks.xmpp.render import Address, Rendered, Upload, render
+from sabir.networks.xmpp.search import RoomSearch
 from sabir.networks.xmpp.stream import (
     AccountLogin,
     ComponentLogin,
@@ -77,21 +71,8 @@ SEND_WINDOW: Final = 50
 SELF_PING_EVERY_MS: Final = 60_000
 ROOMS_AT_ONCE: Final = 8
 """Rooms entered at the same time after connecting (our choice)."""
-LOOKUP_MARGIN_MS: Final = 30 * 60_000
-"""How far our clock and the room's may differ when looking for an attempt."""
-LOOKUP_AGE_MS_MAX: Final = 5 * 24 * 3_600_000
-"""Older attempts may have left the archive: Prosody keeps a week."""
-SETTLE_MS: Final = 2_000
-"""What a dead connection still had in the server's buffers is processed by then."""
 NICKS_MAX: Final = 2_000
 """Speakers whose nick in a room is remembered."""
-_KEY_LETTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyz234567")
-_KEY_LENGTH: Final = 32
-
-
-def is_key(ident: str) -> bool:
-    """Tell whether an id has the form of our idempotency keys."""
-    return len(ident) == _KEY_LENGTH and _KEY_LETTERS.issuperset(ident)
 
 
 class XmppConnector(ABC):
@@ -120,10 +101,12 @@ class XmppConnector(ABC):
         self._intake: Intake | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self._rooms: dict[str, Room] = {}
-        self._news = 0
-        self._connected_at = 0.0
         self._state = ConnectionState.CONNECTING
-        self._scans: dict[str, _Scan] = {}
+        self._reader: RoomReader | None = None
+        self._search = RoomSearch(
+            clock,
+            lambda room, who, ident: is_own(room, who, ident, our_nick=self._nick),
+        )
 
     # ---- what the two kinds say
 
@@ -177,13 +160,21 @@ class XmppConnector(ABC):
         self._report(host, ConnectionState.CONNECTING)
         stream = Stream(self._login, rng=self._rng)
         self._rooms.clear()
-        self._scans.clear()
         self._host = host
         self._intake = Intake(lambda paused: stream.pause(paused=paused))
+        self._reader = RoomReader(
+            host,
+            self._intake,
+            self._clock,
+            nick=self._nick,
+            has_ghosts=self._ghosts,
+            refuse=self._refuse_private,
+            later=self._later,
+        )
         try:
             await stream.open(self._arrived)
             self._stream = stream
-            self._connected_at = self._clock.monotonic_ms()
+            self._search.connected()
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
                 tasks.create_task(self._intake.run(host))
@@ -241,11 +232,11 @@ class XmppConnector(ABC):
             raise Unavailable("the XMPP account is not connected: wait for it")
         return self._stream, self._host, self._intake
 
-    def _later(self, coroutine: "asyncio._CoroutineLike[None]") -> None:
+    def _later(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run something beside the stream; it ends with the connection."""
         if self._tasks is not None:
             self._tasks.create_task(coroutine)
-        elif asyncio.iscoroutine(coroutine):
+        else:
             coroutine.close()
 
     # ---- rooms: in and out
@@ -382,7 +373,7 @@ class XmppConnector(ABC):
         async for page in room.archive.after(cursor, start=start):
             # ejabberd answers an id it does not know with its whole archive
             for one in resume.without_older(page):
-                self._take(room, one.stanza, archived=one)
+                self._reading.take(room, one.stanza, archived=one)
                 last, seen = one.id, one.at
                 known.add(one.id)
             await intake.flush()
@@ -397,7 +388,7 @@ class XmppConnector(ABC):
         room.buffering = False
         room.live = True
         for stanza in waiting:
-            self._take(room, stanza)
+            self._reading.take(room, stanza)
 
     # ---- stanzas
 
@@ -413,28 +404,14 @@ class XmppConnector(ABC):
         elif name == "presence":
             change = room.presence(stanza)
             if change is not None and room.live:
-                self._changed(room, stanza, change)
+                self._reading.changed(room, stanza, change)
         else:
-            self._room_message(room, stanza)
+            self._reading.message(room, stanza)
 
-    def _room_message(self, room: Room, stanza: Element) -> None:
-        kind = stanza.get("type", "normal")
-        if kind == "groupchat":
-            if stanza.get("to") != room.listener.owner:
-                return
-            if not room.buffering:
-                self._take(room, stanza)
-            elif len(room.buffer) < BUFFER_STANZAS_MAX:
-                room.buffer.append(stanza)
-            else:
-                room.overflowed = True
-        elif kind == "error":
-            bounced = Bounced(names.condition(stanza), names.error_text(stanza))
-            room.settle(stanza.get("id", ""), bounced)
-        elif not room.archive.collect(stanza) and names.resource(
-            stanza.get("from", "")
-        ):
-            self._refuse_private(stanza)
+    @property
+    def _reading(self) -> RoomReader:
+        assert self._reader is not None, "stanzas come while `run` runs"
+        return self._reader
 
     def _refuse_private(self, stanza: Element) -> None:
         """Tell a writer of a private message through the room that nobody reads it."""
@@ -451,149 +428,6 @@ class XmppConnector(ABC):
         if self._stream is not None:
             with suppress(Unavailable, TooLarge):
                 self._stream.write(stanza)
-
-    def _take(
-        self, room: Room, stanza: Element, *, archived: Archived | None = None
-    ) -> None:
-        """Take one message of a room, live or out of its archive."""
-        assert self._intake is not None
-        native = archived.id if archived is not None else room.stanza_id(stanza)
-        nick = names.resource(stanza.get("from", ""))
-        mark = Item(stream=f"muc:{room.jid}", cursor=native) if native else Item()
-        if self._is_own(
-            room, nick, stanza.get("id", ""), archived=archived is not None
-        ):
-            self._reflected(room, stanza, native)
-            if native:
-                self._intake.add(mark)
-            return
-        if archived is None and self._is_state(room, stanza, nick):
-            return
-        if not decoding.says_something(stanza):
-            return
-        self._intake.add(
-            Item(
-                event=self._event(room, stanza, native, archived),
-                stream=mark.stream,
-                cursor=mark.cursor,
-            )
-        )
-
-    def _is_own(self, room: Room, nick: str, ident: str, *, archived: bool) -> bool:
-        """Tell whether a message is a reflection of one of ours."""
-        ours = is_key(ident.removesuffix(SECOND)) or ident.startswith("sabir-")
-        if room.sits(nick) and not archived:
-            # another client of the same account may speak from our seat
-            return self._ghosts or ours
-        return ours and (
-            room.has_held(nick) or nick.startswith(ghosts.nick(self._nick))
-        )
-
-    def _is_state(self, room: Room, stanza: Element, nick: str) -> bool:
-        """Take signals and the topic of a room just joined; True if that was all."""
-        assert self._host is not None
-        if "104" in status_codes(stanza) and not nick:
-            self._later(self._look_again(room))
-        subject = names.child(stanza, "subject")
-        if subject is not None and names.child(stanza, "body") is None:
-            room.topic = subject.text or ""
-            first, room.subject_seen = not room.subject_seen, True
-            return first
-        arrived = self._wrap(room, stanza, Kind.MESSAGE)
-        sender = decoding.sender_of(arrived)
-        for signal in signals_of(stanza, ChatId(room.jid), sender):
-            self._host.signal(signal)
-        return False
-
-    def _wrap(
-        self, room: Room, stanza: Element, kind: Kind, *, at: int = 0, value: str = ""
-    ) -> Arrived:
-        known = room.occupants.get(names.resource(stanza.get("from", "")))
-        return Arrived(
-            kind=kind,
-            at=Instant(at or self._clock.now()),
-            stanza=stanza,
-            jid=known.jid if known is not None else "",
-            occupant_ids=room.has_occupant_ids,
-            value=value,
-        )
-
-    def _event(
-        self, room: Room, stanza: Element, native: str, archived: Archived | None
-    ) -> NativeEvent:
-        at = archived.at if archived is not None else 0
-        arrived = self._wrap(room, stanza, Kind.MESSAGE, at=at)
-        # some clients count their ids from 1 at each start, so an id alone is no name
-        ident = native or "x-" + digest(
-            stanza.get("from", ""),
-            stanza.get("id", "") or str(arrived.at),
-            content_digest(stanza),
-        )
-        return NativeEvent(
-            chat=ChatId(room.jid),
-            native_id=NativeId(ident),
-            payload=seal(arrived),
-            late=archived is not None,
-        )
-
-    def _reflected(self, room: Room, stanza: Element, native: str) -> None:
-        """Settle the send that waits for this, or tell the host."""
-        nick = names.resource(stanza.get("from", ""))
-        ident = stanza.get("id", "")
-        if names.child(stanza, "subject") is not None:
-            room.topic = names.text_of(stanza, "subject")
-            ident = ident or room.id_of_topic(nick, room.topic)
-        occupant_id = room.occupant_id(stanza)
-        if room.settle(ident, Reflected(native, occupant_id, nick)):
-            return
-        if is_key(ident) and self._host is not None:
-            sent = Sent(
-                key=IdempotencyKey(ident),
-                native_id=NativeId(native or ident),
-                aliases=(NativeId(ident),),
-                author=ids.occupant(room.jid, nick, occupant_id),
-            )
-            echo = self._host.echo(ChatId(room.jid), key=sent.key, sent=sent)
-            self._later(echo)
-
-    def _changed(self, room: Room, stanza: Element, change: Change) -> None:
-        """Hand on news about an occupant. It has no id: it comes live, once."""
-        assert self._intake is not None
-        arrived = self._wrap(room, stanza, change.kind, value=change.value)
-        payload = seal(arrived)
-        self._news += 1
-        ident = digest(payload.decode(), str(self._news))
-        self._intake.add(
-            Item(
-                event=NativeEvent(
-                    chat=ChatId(room.jid),
-                    native_id=NativeId(f"p-{ident}"),
-                    payload=payload,
-                )
-            )
-        )
-
-    async def _look_again(self, room: Room) -> None:
-        """Read the room's name again after its configuration changed."""
-        assert self._intake is not None
-        before = room.name
-        with suppress(Unavailable):  # the next change, or connection, reads it again
-            await room.describe()
-        if room.name == before or not room.live:
-            return
-        stanza = Element(f"{{{names.CLIENT}}}message", {"from": room.jid})
-        stanza.set("type", "groupchat")
-        arrived = self._wrap(room, stanza, Kind.ROOM_NAME, value=room.name)
-        ident = f"n-{digest(before, room.name, str(arrived.at))}"
-        self._intake.add(
-            Item(
-                event=NativeEvent(
-                    chat=ChatId(room.jid),
-                    native_id=NativeId(ident),
-                    payload=seal(arrived),
-                )
-            )
-        )
 
     # ---- meaning
 
@@ -750,54 +584,11 @@ class XmppConnector(ABC):
             return NotSent()
         if not self._is_room(piece.chat):
             return await self._lookup_direct(piece, attempted_at=attempted_at)
-        if self._clock.now() - attempted_at > LOOKUP_AGE_MS_MAX:
-            return InDoubt("the attempt is older than archives reach")
+        old = self._search.too_old(attempted_at)
+        if old is not None:
+            return old
         room = await self._room(piece.chat)
-        if not room.has_archive:
-            return InDoubt(f"the room {room.jid} has no archive to look into")
-        await self._settle()
-        try:
-            scan = await self._scan(room, attempted_at)
-        except (CursorUnknown, NoArchive) as closed:
-            return InDoubt(f"the archive of {room.jid} cannot be read: {closed}")
-        found = scan.sent.get(piece.key)
-        return found if found is not None else NotSent()
-
-    async def _settle(self) -> None:
-        """Let the server work off what a dead connection still had in its buffers."""
-        since = self._clock.monotonic_ms() - self._connected_at
-        if since < SETTLE_MS:
-            await self._clock.sleep(int(SETTLE_MS - since))
-
-    async def _scan(self, room: Room, attempted_at: Instant) -> "_Scan":
-        """Return our messages in the archive since well before an attempt.
-
-        One scan serves all attempts made before it began.
-        """
-        until = Instant(max(0, attempted_at - LOOKUP_MARGIN_MS))
-        known = self._scans.get(room.jid)
-        if known is not None and attempted_at < known.begun and until >= known.until:
-            return known
-        if not await room.is_inside(room.listener):
-            room.live = False
-            raise Unavailable(f"the room {room.jid} has put us out: joining again")
-        scan = _Scan(begun=self._clock.now(), until=until)
-        async for page in room.archive.backwards(until=until):
-            for one in page.messages:
-                self._note(room, one, scan)
-        self._scans[room.jid] = scan
-        return scan
-
-    def _note(self, room: Room, one: Archived, scan: "_Scan") -> None:
-        ident = one.stanza.get("id", "")
-        nick = names.resource(one.stanza.get("from", ""))
-        if is_key(ident) and self._is_own(room, nick, ident, archived=True):
-            scan.sent[ident] = Sent(
-                key=IdempotencyKey(ident),
-                native_id=NativeId(one.id),
-                aliases=(NativeId(ident),),
-                author=ids.occupant(room.jid, nick, room.occupant_id(one.stanza)),
-            )
+        return await self._search.find(room, piece.key, attempted_at)
 
     # ---- files
 
@@ -806,15 +597,6 @@ class XmppConnector(ABC):
         return media.download(
             handle, octets_max=octets_max, allow_private=self._allow_private
         )
-
-
-class _Scan:
-    """Our messages found in a room's archive."""
-
-    def __init__(self, *, begun: Instant, until: Instant) -> None:
-        self.begun = begun
-        self.until = until
-        self.sent: dict[str, Sent] = {}
 
 
 async def _until_lost(stream: Stream) -> None:

@@ -1,6 +1,6 @@
 """What both kinds of account do with rooms."""
 
-from xml.etree.ElementTree import Element, SubElement, fromstring
+from xml.etree.ElementTree import Element, SubElement
 
 import pytest
 
@@ -59,10 +59,6 @@ class Connector(ComponentConnector):
         listener = Seat(LISTENER, "Sabir", joined=True)
         return Room(jid=ROOM, listener=listener, stream=self._stream, archive=archive)
 
-    def native_id(self, stanza: Element) -> str:
-        """Return what a message is called in a room without `stanza-id`s."""
-        return self._event(self.room(), stanza, "", None).native_id
-
     async def catch_up(self) -> None:
         room = self.room()
         room.features = frozenset({names.MAM})
@@ -82,33 +78,3 @@ async def test_a_closed_archive_is_told_and_leaves_the_state_of_the_account(
     reported, detail = host.states[-1]
     assert reported is state
     assert "no catch-up" in detail
-
-
-def bot_says(text: str, extra: str = "") -> Element:
-    return fromstring(
-        f"<message xmlns='jabber:client' type='groupchat' from='{ROOM}/bot' id='1'>"
-        f"<body>{text}</body>{extra}</message>"
-    )
-
-
-def test_messages_with_a_reused_id_are_two_messages() -> None:
-    host = RecordingHost(clock=VirtualClock(), rng=SeededRng(), chats=[ChatId(ROOM)])
-    connector = Connector(host, ConnectionState.CONNECTED)
-    fine = connector.native_id(bot_says("disk is fine"))
-    assert connector.native_id(bot_says("DISK IS FULL")) != fine
-
-
-@pytest.mark.parametrize(
-    "added",
-    [
-        "",
-        "<delay xmlns='urn:xmpp:delay' stamp='2025-01-01T00:00:00Z'/>",
-        "<x xmlns='jabber:x:delay' stamp='20250101T00:00:00'/>",
-        "<stanza-id xmlns='urn:xmpp:sid:0' by='elsewhere' id='7'/>",
-    ],
-)
-def test_a_second_copy_of_a_message_is_the_same_message(added: str) -> None:
-    host = RecordingHost(clock=VirtualClock(), rng=SeededRng(), chats=[ChatId(ROOM)])
-    connector = Connector(host, ConnectionState.CONNECTED)
-    once = connector.native_id(bot_says("disk is fine"))
-    assert connector.native_id(bot_says("disk is fine", added)) == once
