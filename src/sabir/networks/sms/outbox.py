@@ -137,7 +137,8 @@ class Outbox:
         if record.parts[at].state is not PartState.ACCEPTED:
             self._accept(record, at, message_id)
         for each in self._unclaimed:
-            if each.chat == record.chat and self._by_id(each.chat, each.receipt):
+            found = self._by_id(each.chat, each.receipt)
+            if found is not None and found[0] is record and found[1] == at:
                 self._unclaimed.remove(each)
                 self._dirty.add("unclaimed")
                 return self._apply(record, at, each.receipt)

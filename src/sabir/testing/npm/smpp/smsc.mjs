@@ -3,7 +3,7 @@
 // answered with status 0, and delivers it again, in order, to whoever binds next.
 //
 //   GET  /log        what was seen: binds, submits (decoded), answers
-//   POST /mo         {from, to, text, coding?, join?, only?}: a message from a phone
+//   POST /mo         {from, to, text, coding?, join?, only?, ref?}: a message from a phone
 //   POST /raw        {hex}: octets, as they are
 //   POST /redeliver  the last deliver_sm once more, with its sequence number
 //   POST /cut        end the sessions
@@ -61,8 +61,9 @@ function pump() {
     const pdu = new smpp.PDU('deliver_sm', entry.options);
     session.send(pdu, (answer) => {
       note('answered', { what: entry.what, status: answer.command_status });
-      if (answer.command_status === 0) pending = pending.filter((e) => e !== entry);
-      else setTimeout(() => { entry.session = null; pump(); }, RETRY_MS);
+      if (answer.command_status !== 0) return setTimeout(() => { entry.session = null; pump(); }, RETRY_MS);
+      pending = pending.filter((e) => e !== entry);
+      pump();
     });
     last = { options: entry.options, sequence: pdu.sequence_number, session };
   }
@@ -71,6 +72,7 @@ function pump() {
 function gone(session) {
   bound.delete(session); open.delete(session);
   for (const entry of pending) if (entry.session === session) entry.session = null;
+  pump();
 }
 
 function receipt(pdu, id) {
@@ -144,19 +146,19 @@ function parts(text, size) {
   return found;
 }
 
-function fromPhone({ from, to, text, coding = 'ucs2', join = 'udh', only }) {
+function fromPhone({ from, to, text, coding = 'ucs2', join = 'udh', only, ref = reference++ & 255 }) {
   const ucs2 = coding === 'ucs2', data_coding = ucs2 ? 8 : 0;
   const address = { source_addr_ton: 1, source_addr_npi: 1, source_addr: from, destination_addr: to };
   if (join === 'payload') return deliver({ ...address, data_coding, message_payload: text }, 'mo');
   if (text.length <= (ucs2 ? 70 : 160)) return deliver({ ...address, data_coding, short_message: { message: text } }, 'mo');
-  const all = parts(text, ucs2 ? 67 : 150), ref = reference++;
+  const all = parts(text, ucs2 ? 67 : 150);
   const numbers = only ?? all.map((_, at) => at + 1);
   for (const number of numbers) {
     const message = all[number - 1];
     if (join === 'sar') deliver({ ...address, data_coding, short_message: { message },
       sar_msg_ref_num: ref, sar_total_segments: all.length, sar_segment_seqnum: number }, 'mo');
     else deliver({ ...address, data_coding, esm_class: 0x40,
-      short_message: { udh: Buffer.from([5, 0, 3, ref & 255, all.length, number]), message } }, 'mo');
+      short_message: { udh: Buffer.from([5, 0, 3, ref, all.length, number]), message } }, 'mo');
   }
 }
 
