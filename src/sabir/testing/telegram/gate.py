@@ -4,6 +4,7 @@ crabline has no `getChat`, `getChatMember` and `getFile`; the gate answers these
 the rules of the Bot API, and passes everything else on as it came.
 """
 
+import io
 import json
 from typing import Any, Final
 
@@ -79,7 +80,7 @@ def _body(params: dict[str, Any]) -> dict[str, Any]:
     form = aiohttp.FormData()
     for name, value in params.items():
         if isinstance(value, bytes):
-            form.add_field(name, value, filename=name)
+            form.add_field(name, io.BytesIO(value), filename=name)
         else:
             text = value if isinstance(value, str) else json.dumps(value)
             form.add_field(name, text)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import copy
 from typing import Any, Final
 
 import aiohttp
@@ -32,7 +33,8 @@ class Updates:
 
     def add(self, kind: str, content: Json) -> Json:
         """Queue an update, if the bot wants this kind; return it."""
-        update = {"update_id": self._next, kind: content}
+        # A copy: what happens to the message later does not change what was said.
+        update = {"update_id": self._next, kind: copy.deepcopy(content)}
         self._next += 1
         if kind not in OPT_IN or kind in self._allowed:
             self._last = update
