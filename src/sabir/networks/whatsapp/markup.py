@@ -118,14 +118,14 @@ def _fence_end(lines: Sequence[str], at: int) -> int:
 
 
 def _numbered_end(lines: Sequence[str], at: int) -> int:
-    """Return the end of a list whose numbers follow each other; others stay text."""
+    """Return the end of a list whose numbers follow each other."""
     end, expected = at, None
     while end < len(lines) and (found := _NUMBER.match(lines[end])) is not None:
-        if expected is not None and int(found[1]) != expected:
-            return at
-        if found[1] != str(int(found[1])):
-            return at  # `01. `: the list could not be written like this again
-        expected = int(found[1]) + 1
+        number = int(found[1])
+        is_next = expected is None or number == expected
+        if not is_next or found[1] != str(number):
+            break  # another list; or `01. `, which could not be written again
+        expected = number + 1
         end += 1
     return end
 

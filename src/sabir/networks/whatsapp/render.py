@@ -163,7 +163,7 @@ def template(
     variable = {"type": "text", "text": plain}
     part = {
         "name": name,
-        "language": {"code": language},
+        "language": {"policy": "deterministic", "code": language},
         "components": [{"type": "body", "parameters": [variable]}],
     }
     lost = f"sent inside the template {name}: no formatting, no line breaks"
