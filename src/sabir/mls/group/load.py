@@ -210,6 +210,8 @@ class Loaded:
             own_leaf = reader.uint32()
             ended = reader.uint64()
             leaf_count = reader.uint32()
+            if leaf_count >= 2 * self._services.limits.members_max:
+                raise MlsMisuse(f"a stored past epoch of {leaf_count} leaves")
             leaves = [*newer[:leaf_count], *[None] * (leaf_count - len(newer))]
             for index, leaf in reader.vector(_read_changed_leaf):
                 if index >= leaf_count:
