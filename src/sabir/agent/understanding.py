@@ -176,9 +176,10 @@ def _retracted(action: Retracted, facts: Facts) -> Understood:
         return Understood(rejected="a deletion of somebody else's message")
     # Taking back an edit returns to the earlier text on its own network; the
     # room keeps the first version's fate (content-09: only `replaces` of it).
-    if known.kind == "edited":
+    if known.kind == "edited" and not action.any_version:
         return Understood(rejected="a deletion of an edit, which rooms cannot express")
-    return Understood(meanings=(Deleted(target=known.entry, by_moderator=foreign),))
+    target = _first_version(known)
+    return Understood(meanings=(Deleted(target=target, by_moderator=foreign),))
 
 
 def _reaction_added(action: ReactionAdded, facts: Facts) -> Understood:

@@ -116,6 +116,9 @@ class Retracted:
     by_moderator: bool = False
     """The network itself vouches that the sender may do this to anybody's message
     (a moderator, or a server that checks). Without it only the author's counts."""
+    any_version: bool = False
+    """The network names a message by any of its versions, and the whole message is
+    meant. Without it, taking back an edit is not taking back the message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
