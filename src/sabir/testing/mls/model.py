@@ -52,11 +52,12 @@ from sabir.testing.mls.model_steps import (
 from sabir.testing.mls.rules import violates
 from sabir.testing.mls.seat import (
     MISSING,
+    OWN_ECHO,
+    STAGED,
     Newcomer,
     Person,
     Seat,
     behind,
-    refusal,
 )
 from sabir.testing.mls.seeded import SeededEnv
 
@@ -451,6 +452,7 @@ class Model:
             sent = leaving
         seat.store()
         assert sent.reference is not None
+        seat.proposed.add(sent.reference)
         if self.hub.propose(sent.message, sent.reference):
             self._proposed[sent.reference] = meaning
             self.done["proposed"] += 1
@@ -531,24 +533,23 @@ class Model:
 
     def _refuse_outside(self, seat: Seat, entry: Entry) -> None:
         """A former member can make nothing of what comes after it."""
-        self._let_epochs_end(seat, entry)
-        names = {MISSING, Rule.F02.name, Rule.D02.name, "OwnEcho"}
+        names = {MISSING, Rule.F02.name, Rule.D02.name, OWN_ECHO}
         seat.refuse(self.env, entry.message, names)
         self.done["outside"] += 1
 
     def _take_proposal(self, seat: Seat, number: int, entry: Entry) -> None:
         again = number in seat.taken
-        own = entry.reference in seat.group.public.pending and not again
         if again and self.life.private:
-            seat.refuse(self.env, entry.message, {Rule.D02.name, "OwnEcho"})
+            seat.refuse(self.env, entry.message, {Rule.D02.name, OWN_ECHO})
             self.done["twice"] += 1
             return
         found = seat.group.process(self.env, entry.message)
         seat.store()
         if isinstance(found, OwnEcho):
             assert found.content_type is ContentType.PROPOSAL
+            assert entry.reference in seat.proposed
         else:
-            assert not own
+            assert entry.reference not in seat.proposed
             assert isinstance(found, ProposalReceived)
             assert found.reference == entry.reference
         self.done["twice"] += again
@@ -598,16 +599,10 @@ class Model:
         if seat.is_out:
             self._refuse_outside(seat, entry)
             return
-        self._let_epochs_end(seat, entry)
         if author is seat or entry.epoch != seat.epoch:
-            seat.refuse(self.env, entry.message, {MISSING, Rule.F02.name, "OwnEcho"})
+            seat.refuse(self.env, entry.message, {MISSING, Rule.F02.name, OWN_ECHO})
             self.done["loser refused"] += 1
         else:
-            staged = {"StagedCommit", Rule.Q11.name, MISSING}
+            staged = {STAGED, Rule.Q11.name, MISSING}
             seat.refuse(self.env, entry.message, staged)
             self.done["loser staged"] += 1
-
-    def _let_epochs_end(self, seat: Seat, entry: Entry) -> None:
-        """Show a message that is to be refused, so that old epochs are dropped."""
-        refusal(seat.group, self.env, entry.message)
-        seat.store()

@@ -16,7 +16,7 @@ from sabir.mls.framing import PrivateMessage, decode_message
 from sabir.mls.group.epoch import Status
 from sabir.mls.group.group import MlsGroup
 from sabir.mls.group.messages import open_message, who_sent
-from sabir.mls.group.process import ApplicationMessage, OwnEcho
+from sabir.mls.group.process import ApplicationMessage, OwnEcho, StagedCommit
 from sabir.mls.limits import DEFAULT_LIMITS
 from sabir.mls.proposals import STANDARD_PROPOSALS
 from sabir.mls.secret_tree import RatchetKind
@@ -26,6 +26,10 @@ from sabir.testing.mls.hub import Facts, Hub
 
 MISSING: Final = "missing"
 """What a refusal is called that blames nobody: something is not here (yet)."""
+
+OWN_ECHO: Final = OwnEcho.__name__
+STAGED: Final = StagedCommit.__name__
+NO_FAULT: Final = frozenset({OWN_ECHO, STAGED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ class Seat:
         joined: its first epoch.
         left: epochs that it left, with the time.
         taken: numbers of the log's handshakes that it took in this epoch.
+        proposed: references of its own proposals.
         read: numbers of the letters that it has read.
         rows: the group in its store, kept up by deltas alone.
     """
@@ -76,6 +81,7 @@ class Seat:
     joined: int
     left: list[tuple[int, int]] = field(default_factory=list)
     taken: set[int] = field(default_factory=set)
+    proposed: set[bytes] = field(default_factory=set)
     read: set[int] = field(default_factory=set)
     rows: dict[bytes, bytes] = field(default_factory=dict)
 
@@ -133,10 +139,18 @@ class Seat:
     # ---- refusals
 
     def refuse(self, env: Env, message: bytes, names: Iterable[str]) -> None:
-        """Let this member refuse a message, by one of these rules, without a trace."""
+        """Let this member refuse a message, by one of these rules, without a trace.
+
+        Some messages are no fault and change nothing, either: `OwnEcho`, and a commit
+        that is staged and dropped. By these a group notices that past epochs are old.
+        """
         before = self.group.save()
         found = refusal(self.group, env, message)
         assert found in set(names), f"{self}: {found}, not {names}"
+        if found in NO_FAULT:
+            self.store()
+            before = self.group.save()
+            assert refusal(self.group, env, message) == found
         assert self.group.save() == before, f"{self}: {found} left a trace"
 
     # ---- letters
