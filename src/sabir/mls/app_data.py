@@ -35,15 +35,14 @@ def judge_ephemeral(
     Raises:
         MlsInvalid: E02, E06.
     """
-    for item in proposals.sent(AppEphemeral):
-        proposal = item.proposal
-        if isinstance(proposal, AppEphemeral):
-            component = known_component(components, proposal.component_id)
-            commit = CommitContext(context, committer, (item.sender,))
-            try:
-                component.ephemeral(proposal.data, commit)
-            except ComponentRefused as wrong:
-                raise MlsInvalid(Rule.E06, str(wrong)) from None
+    sent = proposals.sent(AppEphemeral)
+    for proposal, item in zip(proposals.of(AppEphemeral), sent, strict=True):
+        component = known_component(components, proposal.component_id)
+        commit = CommitContext(context, committer, (item.sender,))
+        try:
+            component.ephemeral(proposal.data, commit)
+        except ComponentRefused as wrong:
+            raise MlsInvalid(Rule.E06, str(wrong)) from None
 
 
 def apply_data_updates(

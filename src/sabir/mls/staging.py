@@ -12,7 +12,6 @@ from sabir.mls.codepoints import MLS10, SenderType
 from sabir.mls.commit import Commit, UpdatePath
 from sabir.mls.credentials import Where
 from sabir.mls.effects import Effects
-from sabir.mls.errors import MlsInvalid, MlsMisuse
 from sabir.mls.extensions import external_senders_of
 from sabir.mls.framing import AuthenticatedContent, VerifiedContent
 from sabir.mls.group_context import GroupContext
@@ -68,7 +67,6 @@ from sabir.mls.validation.proposals import (
     check_sender_type,
     check_version_not_lower,
 )
-from sabir.mls.validation.rules import Rule
 
 
 def verify(
@@ -116,8 +114,7 @@ def accept_proposal(
         MlsInvalid: a rule of P, K or L, Q09, E02, E08.
     """
     proposal, sender = message.content.content, message.content.sender
-    if not isinstance(proposal, Proposal):
-        raise MlsMisuse("this message is no proposal")
+    assert isinstance(proposal, Proposal)
     item = Proposed(proposal, sender, proposal_reference(epoch.suite, message), message)
     if isinstance(proposal, SelfRemove):
         check_self_remove_form(sender, message.wire_format)
@@ -156,8 +153,7 @@ def _check_update(
     epoch: PublicEpoch, index: int, update: Update, services: Services
 ) -> LeafNode:
     old = epoch.tree.leaf(index)
-    if old is None:
-        raise MlsInvalid(Rule.P02, f"leaf {index} is blank")
+    assert old is not None  # F03: the message was verified by its key
     rules = _rules_of_leaves(epoch, services)
     return check_successor(
         epoch.context, rules, services, old, update.leaf_node, index, Where.UPDATE
@@ -227,8 +223,8 @@ def stage_commit(
     """
     commit, sender = message.content.content, message.content.sender
     tag = message.confirmation_tag
-    if not isinstance(commit, Commit) or tag is None:
-        raise MlsMisuse("this message is no commit")
+    assert isinstance(commit, Commit)
+    assert tag is not None
     proposals = resolve(commit, pending, sender)
     if sender.kind is SenderType.NEW_MEMBER_COMMIT:
         path_of(commit)

@@ -265,8 +265,7 @@ def _updated_leaves(
     found = []
     for index, update in proposals.updates:
         old = before.tree.leaf(index)
-        if old is None:
-            raise MlsInvalid(Rule.P02, f"leaf {index} is blank")
+        assert old is not None  # it proposed in this epoch
         new = check_successor(
             before.context, rules, services, old, update.leaf_node, index, Where.UPDATE
         )
@@ -373,8 +372,7 @@ def check_path_leaf(applied: Applied, leaf: LeafNodeIn, services: Services) -> L
         )
     else:
         old = applied.before.tree.leaf(index)
-        if old is None:
-            raise MlsInvalid(Rule.F03, f"leaf {index} is blank")
+        assert old is not None  # it commits in this epoch
         checked = check_successor(
             context, applied.rules, services, old, leaf, index, Where.COMMIT
         )

@@ -194,9 +194,8 @@ class GroupState:
         """
         services = self.public.services
         limits = services.limits
-        past = self.past
-        if self.epoch is not None:
-            past = (PastEpoch.of(self.epoch, now), *past)[: limits.past_epochs_max]
+        assert self.epoch is not None
+        past = (PastEpoch.of(self.epoch, now), *self.past)[: limits.past_epochs_max]
         if epoch is None:
             bare = PublicGroup(services, self.public.epoch)
             return GroupState(bare, None, Status.REMOVED, past)

@@ -2,16 +2,19 @@
 
 import pytest
 
+from sabir.crypto.secrets import Secret
 from sabir.mls.client import KeyPackageSecrets, MlsClient
 from sabir.mls.errors import MlsMissing, MlsMisuse, MlsUnsupported
 from sabir.mls.group.continuation import branch, continue_after_re_init
-from sabir.mls.group.epoch import Status
+from sabir.mls.group.epoch import GroupPsks, Status
 from sabir.mls.group.group import MlsGroup, accept, stage_welcome
+from sabir.mls.group.pending import CommitOptions
 from sabir.mls.key_packages import KeyPackage
 from sabir.mls.proposals import Add, PreSharedKey, ReInit
-from sabir.mls.psk_ids import ResumptionPsk, ResumptionUsage
+from sabir.mls.psk_ids import PreSharedKeyID, ResumptionPsk, ResumptionUsage
 from sabir.mls.validation.rules import Rule
 from sabir.mls.welcome import Welcome
+from sabir.testing.mls.clients import PskTable
 from sabir.testing.mls.rules import violates
 from tests.unit.mls.group.world import ENV, Room, client
 
@@ -132,3 +135,46 @@ def test_a_branch_of_other_members_is_refused_by_the_joiner() -> None:
     )
     with violates(Rule.P05):
         new.commit(ENV, [Add(secrets[0].key_package), link])
+
+
+class Everything:
+    """A store that holds a key of every name."""
+
+    def find(self, psk_id: PreSharedKeyID) -> Secret | None:
+        return Secret(psk_id.psk_nonce[:0] + b"key")
+
+
+def test_the_old_group_is_the_one_that_the_welcome_names() -> None:
+    room = Room.of("ann", "ben")
+    new = MlsGroup.create(ENV, room.clients["ann"], b"new")
+    made, secrets = packages(room, 1, "ben")
+    link = PreSharedKey(
+        ResumptionPsk(ResumptionUsage.BRANCH, b"elsewhere", 1, bytes(32))
+    )
+    options = CommitOptions(founding=True)
+    new.commit_with(ENV, (Add(made[0]), link), options, Everything())
+    welcome = welcome_of(new)
+    for resume in (None, room["ben"]):
+        with pytest.raises(MlsMissing, match="continues"):
+            stage_welcome(
+                room.clients["ben"],
+                welcome,
+                secrets,
+                psks=Everything(),
+                resume=resume,
+            )
+
+
+def test_a_re_init_is_proved_by_the_epoch_that_it_began() -> None:
+    room = ended("ann", "ben", re_init=ReInit(b"next", 1))
+    new = MlsGroup.create(ENV, room.clients["ann"], b"next")
+    made, secrets = packages(room, 1, "ben")
+    last = room["ann"].epoch
+    link = PreSharedKey(
+        ResumptionPsk(ResumptionUsage.REINIT, b"room", last - 1, bytes(32))
+    )
+    store = GroupPsks(PskTable(), b"room", room["ann"].state.resumption)
+    options = CommitOptions(founding=True)
+    new.commit_with(ENV, (Add(made[0]), link), options, store)
+    with violates(Rule.W14):
+        stage_welcome(room.clients["ben"], welcome_of(new), secrets, resume=room["ben"])

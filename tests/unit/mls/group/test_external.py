@@ -1,12 +1,14 @@
 """Joining by oneself, resync, and proposals from outside."""
 
+from dataclasses import replace
+
 import pytest
 
 from sabir.crypto.secrets import Secret
 from sabir.crypto.signatures import signature_key_pair
 from sabir.crypto.suites import SUITES
 from sabir.mls.credentials import BasicCredential
-from sabir.mls.errors import MlsInvalid, MlsMissing, MlsMisuse
+from sabir.mls.errors import MlsInvalid, MlsMissing, MlsMisuse, MlsUnsupported
 from sabir.mls.extensions import (
     EXTERNAL_SENDERS,
     Extension,
@@ -14,12 +16,14 @@ from sabir.mls.extensions import (
     encode_external_senders,
 )
 from sabir.mls.framing import encode_message
+from sabir.mls.group.export import group_info_of
 from sabir.mls.group.external import propose_as_external_sender, propose_to_join
 from sabir.mls.group.group import accept, stage_external_join
 from sabir.mls.group.process import StagedCommit
 from sabir.mls.proposals import Add, PreSharedKey, Remove
 from sabir.mls.psk_ids import ExternalPsk
 from sabir.mls.public_group import ProposalReceived
+from sabir.mls.tree_options import TreePresence
 from sabir.mls.validation.rules import Rule
 from sabir.testing.mls.clients import PskTable
 from sabir.testing.mls.rules import violates
@@ -61,6 +65,8 @@ def test_a_group_info_in_a_message_or_with_the_tree_beside_it_will_do() -> None:
     room.groups["cat"] = accept(room.clients["cat"], join)
     room.check()
     assert room.hub is not None
+    part = join.partial_group_info(TreePresence.NONE)
+    assert part.signature == join.group_info(with_tree=False).signature
     shown = join.group_info(with_tree=True)
     assert shown.signer == 2
     assert shown.group_context == room.hub.context
@@ -70,17 +76,11 @@ def test_a_group_info_in_a_message_or_with_the_tree_beside_it_will_do() -> None:
 
 def test_without_external_pub_nobody_joins() -> None:
     room = Room.of("ann")
-    pending = room["ann"].commit(room.env)
-    shown = pending.group_info(with_tree=True)
-    bare = type(shown)(
-        shown.group_context,
-        shown.extensions[1:],
-        shown.confirmation_tag,
-        shown.signer,
-        shown.signature,
-    )
-    with violates(Rule.W05):  # another signature is needed
-        stage_external_join(room.env, client("cat"), bare)
+    epoch = room["ann"].state.epoch
+    assert epoch is not None
+    shown = group_info_of(epoch, with_tree=True, with_external=False)
+    with violates(Rule.X09):
+        stage_external_join(room.env, client("cat"), shown)
 
 
 def test_a_former_leaf_is_replaced_by_resync_and_its_place_taken() -> None:
@@ -199,3 +199,22 @@ def test_an_external_commit_of_a_member_s_key_is_refused() -> None:
     with pytest.raises(MlsInvalid) as wrong:
         enter(room, "ben")
     assert wrong.value.rule == Rule.L11.name
+
+
+def test_a_group_of_another_version_is_not_joined() -> None:
+    room = Room.of("ann")
+    shown = room["ann"].group_info(with_tree=True)
+    other = replace(shown.group_context, version=2, raw=b"")
+    with pytest.raises(MlsUnsupported):
+        stage_external_join(
+            room.env, client("ben"), replace(shown, group_context=other, raw=b"")
+        )
+
+
+def test_a_self_remove_of_another_epoch_is_not_carried() -> None:
+    room = Room.of("ann", "ben")
+    leaving = room["ben"].propose_self_remove(room.env).message
+    room.commit("ann")
+    room.clients["dan"] = client("dan")
+    with violates(Rule.F02):
+        enter(room, "dan", self_removes=[leaving])

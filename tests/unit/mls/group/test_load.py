@@ -6,6 +6,7 @@ from sabir.errors import Error
 from sabir.mls.errors import MlsMisuse
 from sabir.mls.group.group import MlsGroup
 from sabir.mls.group.load import migrated
+from sabir.mls.group.messages import sign, wire_format
 from sabir.mls.group.state import (
     HEADER,
     KEYS,
@@ -18,7 +19,7 @@ from sabir.mls.group.state import (
     row_key,
 )
 from sabir.mls.proposals import ReInit, Remove
-from sabir.wire.tls import uint16, uint64
+from sabir.wire.tls import opaque, uint16, uint32, uint64
 from tests.unit.mls.group.world import Room
 
 
@@ -63,8 +64,6 @@ def test_each_row_is_needed(room: Room) -> None:
 def test_rows_that_are_cut_or_longer_are_refused(room: Room) -> None:
     for key, value in room.stores["ann"].items():
         for damaged in (value[:-1], value + b"\x00", b""):
-            if key == row_key(2) and damaged == value[:-1]:
-                pass
             with pytest.raises(Error) as wrong:
                 load(room, rows_of(room) | {key: damaged})
             assert isinstance(wrong.value, MlsMisuse), key
@@ -134,3 +133,34 @@ def test_older_formats_are_brought_up_step_by_step() -> None:
     steps = {98: step(99), 99: step(1)}
     new = migrated(old, steps)  # type: ignore[arg-type]  # lambdas
     assert new == {row_key(HEADER): MAGIC + uint16(1), row_key(KEYS): b"keys991"}
+
+
+def test_leaves_outside_of_a_past_tree_are_refused(room: Room) -> None:
+    rows = rows_of(room)
+    key = row_key(PAST_EPOCH, uint64(1))
+    size = rows[key].find(uint64(room.env.time)) + 8
+    small = rows[key][:size] + uint32(1) + rows[key][size + 4 :]
+    assert small != rows[key]
+    with pytest.raises(MlsMisuse, match="stored leaf"):
+        load(room, rows | {key: small})
+
+
+def test_a_past_epoch_without_its_secret_tree_is_refused(room: Room) -> None:
+    rows = {
+        key: value
+        for key, value in rows_of(room).items()
+        if key[0] != SECRET_TREE or key[1:9] != uint64(1)
+    }
+    with pytest.raises(MlsMisuse, match="epoch 1"):
+        load(room, rows)
+
+
+def test_a_stored_proposal_that_is_another_content_is_refused(room: Room) -> None:
+    rows = rows_of(room)
+    epoch = room["ben"].state.epoch
+    assert epoch is not None
+    form = wire_format(as_public=True)
+    said = sign(epoch, room["ben"].public.services, b"data", b"", form)
+    (key,) = (key for key in rows if key[0] == PROPOSAL)
+    with pytest.raises(MlsMisuse, match="another content"):
+        load(room, rows | {key: uint32(0) + opaque(said.raw) + b"\x00"})

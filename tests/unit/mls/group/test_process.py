@@ -6,6 +6,7 @@ from sabir.errors import Error, PeerMisbehaved
 from sabir.mls.errors import MlsInvalid, MlsMissing, MlsMisuse
 from sabir.mls.framing import encode_message
 from sabir.mls.group.process import ApplicationMessage, OwnEcho, StagedCommit
+from sabir.mls.limits import Limits
 from sabir.mls.proposals import PreSharedKey, Remove
 from sabir.mls.psk_ids import ExternalPsk
 from sabir.mls.validation.rules import Rule
@@ -160,8 +161,6 @@ def test_a_commit_sent_twice_with_one_key_can_be_merged() -> None:
 
 
 def test_messages_wait_no_longer_than_the_limit_says() -> None:
-    from sabir.mls.limits import Limits
-
     limits = Limits(pending_proposals_max=2)
     room = Room.of("ann", "ben", make=lambda name, _: client(name, limits=limits))
     for _ in range(2):
@@ -206,3 +205,27 @@ def test_another_clients_identity_is_refused() -> None:
         room["ann"].commit(room.env, leaf=room["ann"].new_leaf(eve))
     with violates(Rule.L01):
         room["ann"].propose_update(room.env, identity=eve)
+
+
+def test_a_commit_whose_key_was_used_meanwhile_is_merged_all_the_same() -> None:
+    room = Room.of("ann", "ben")
+    commit = room["ann"].commit(room.env).commit
+    first, second = (room["ben"].process(room.env, commit) for _ in range(2))
+    assert isinstance(first, StagedCommit)
+    assert isinstance(second, StagedCommit)
+    assert first.opened is not None
+    first.opened.consume()  # as another message of the same generation would
+    room["ben"].merge(room.env, second)
+    room["ann"].merge_pending(room.env)
+    room.hub = None
+    room.check()
+
+
+def test_who_was_removed_follows_no_handshake() -> None:
+    room = Room.of("ann", "ben", "cat")
+    private = room["cat"].propose_update(room.env).message
+    public = room["cat"].propose_update(room.env, as_public=True).message
+    room.commit("ann", Remove(1))
+    for message in (private, public):
+        with pytest.raises(MlsMissing):
+            room["ben"].process(room.env, message)

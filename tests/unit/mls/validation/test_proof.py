@@ -23,7 +23,9 @@ def importers(name: str) -> set[str]:
 
 
 HOLDERS = {
+    "mls.group.load": "loads leaves of past epochs that were checked before",
     "mls.message_protection": "signs our own contents",
+    "mls.public_store": "loads proposals that were checked before they were stored",
     "mls.ratchet_tree": "loads a tree that was checked before it was stored",
 }
 """Who, besides `mls.validation`, makes verified types, and why it may."""
