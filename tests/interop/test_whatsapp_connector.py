@@ -723,6 +723,8 @@ async def test_the_login_checks_the_token_and_shows_what_to_enter(
         ("app_secret", "", "copy it once more"),
         ("graph_url", "http://example.org", "in clear"),
         ("listen_port", "eighty", "not a port"),
+        ("template", "My Template", "sabir_message"),
+        ("template_language", "english", "en_US"),
     ):
         with pytest.raises(ConfigInvalid, match=words):
             await login.answer({**form, name: wrong})
@@ -740,6 +742,7 @@ async def test_the_login_checks_the_token_and_shows_what_to_enter(
     assert done.secrets["verify_token"].reveal_text() in shown.text
     assert "Sabir Tea" in done.welcome
     assert "Meta" in done.welcome
+    assert done.settings["template"] == ""
 
 
 async def test_no_number_text_or_secret_is_logged_at_any_level(

@@ -89,12 +89,9 @@ def cloud_config(account: Account) -> CloudConfig:
         ),
         listen_host=_text(settings, "listen_host", LISTEN_HOST_DEFAULT),
         listen_port=port(settings.get("listen_port", LISTEN_PORT_DEFAULT)),
-        template=_template(settings),
-        template_language=_matching(
-            _text(settings, "template_language", LANGUAGE_DEFAULT),
-            _LANGUAGE,
-            "template_language",
-            "en_US or de",
+        template=template_name(str(settings.get("template") or "")),
+        template_language=template_language(
+            _text(settings, "template_language", LANGUAGE_DEFAULT)
         ),
     )
 
@@ -154,11 +151,22 @@ def port(value: object) -> int:
     return value
 
 
-def _template(settings: Mapping[str, str | int | bool]) -> str:
-    value = settings.get("template") or ""
-    if value == "":
-        return ""
-    return _matching(str(value), _TEMPLATE, "template", "sabir_message")
+def template_name(text: str) -> str:
+    """Return the name of a template, empty if there is none.
+
+    Raises:
+        ConfigInvalid: not a name that Meta gives.
+    """
+    return _matching(text, _TEMPLATE, "template", "sabir_message") if text else ""
+
+
+def template_language(text: str) -> str:
+    """Return the language of a template.
+
+    Raises:
+        ConfigInvalid: not one of Meta's.
+    """
+    return _matching(text, _LANGUAGE, "template_language", "en_US or de")
 
 
 def _matching(text: str, form: re.Pattern[str], name: str, example: str) -> str:

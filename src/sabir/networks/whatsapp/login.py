@@ -11,6 +11,7 @@ from sabir.networks.whatsapp.client import Client, Json, Rejected, http_session
 from sabir.networks.whatsapp.config import (
     GRAPH_URL_DEFAULT,
     GRAPH_VERSION_DEFAULT,
+    LANGUAGE_DEFAULT,
     LISTEN_HOST_DEFAULT,
     LISTEN_PORT_DEFAULT,
     PATH_START,
@@ -18,6 +19,8 @@ from sabir.networks.whatsapp.config import (
     new_secret,
     number_id,
     port,
+    template_language,
+    template_name,
 )
 from sabir.networks.whatsapp.names import one_line
 
@@ -57,6 +60,17 @@ _FORM: Final = Ask(
         ),
         Field(
             name="listen_port", label="Listen on port", default=str(LISTEN_PORT_DEFAULT)
+        ),
+        Field(
+            name="template",
+            label="Template for texts after 24 hours",
+            help="its name, if Meta has approved one with one body variable; empty: "
+            "such texts are refused with the reason",
+        ),
+        Field(
+            name="template_language",
+            label="Language of the template",
+            default=LANGUAGE_DEFAULT,
         ),
         Field(
             name="graph_url",
@@ -128,6 +142,10 @@ class CloudLogin:
                 "graph_version": GRAPH_VERSION_DEFAULT,
                 "listen_host": values.get("listen_host") or LISTEN_HOST_DEFAULT,
                 "listen_port": listen_port,
+                "template": template_name(values.get("template", "")),
+                "template_language": template_language(
+                    values.get("template_language") or LANGUAGE_DEFAULT
+                ),
             },
             secrets={
                 "access_token": token,
