@@ -94,6 +94,7 @@ def _table(peer: TsMls, suite: int) -> Table:
     return Table(suite, make)
 
 
+@pytest.mark.timeout(600)
 def test_some_random_lives_agree(tsmls: TsMls) -> None:
     total = _play(tsmls, SHORT)
     assert total["scripts"] >= SHORT
