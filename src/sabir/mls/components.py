@@ -11,6 +11,7 @@ by id; the core asks it and keeps what it answers.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Protocol
 
 from sabir.mls.codepoints import GREASE
@@ -33,6 +34,9 @@ LAST_RESORT_EXTENSION: Final = 0x000A
 
 DICTIONARY_OCTETS_MAX: Final = 1 << 20
 """1 MiB of application data in one object: a policy and a roster fit many times."""
+
+_DICTIONARIES_KEPT_MAX: Final = 32
+"""Dictionaries that were read: of busy groups, and of their client versions."""
 
 _BASE_LABEL: Final = tls.opaque(b"MLS Component")
 
@@ -86,7 +90,13 @@ def read_dictionary(reader: Reader) -> AppDataDictionary:
 def dictionary_of(extensions: Iterable[Extension]) -> AppDataDictionary | None:
     """Read the dictionary among extensions, None where there is none."""
     data = find_extension(extensions, APP_DATA_DICTIONARY)
-    return None if data is None else tls.read_whole(data, read_dictionary)
+    return None if data is None else _read_kept(data)
+
+
+@lru_cache(_DICTIONARIES_KEPT_MAX)
+def _read_kept(data: bytes) -> AppDataDictionary:
+    """Read a dictionary once: every message asks for that of its group."""
+    return tls.read_whole(data, read_dictionary)
 
 
 def component_of(extensions: Iterable[Extension], component_id: int) -> bytes | None:
