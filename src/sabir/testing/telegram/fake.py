@@ -118,6 +118,8 @@ class FakeTelegram(BotApiServer):
     def edits(self, chat: int, number: int, **content: Any) -> None:
         """Let the author of a message change it."""
         message = self.messages[chat, number]
+        for ranges in ("entities", "caption_entities"):
+            message.pop(ranges, None)
         message |= {**content, "edit_date": int(time.time())}
         is_channel = self.chats[chat]["type"] == "channel"
         self._update("edited_channel_post" if is_channel else "edited_message", message)
