@@ -36,6 +36,7 @@ from sabir.networks.telegram.decode import decode, title_of
 from sabir.networks.telegram.directory import Directory
 from sabir.networks.telegram.intake import Intake
 from sabir.networks.telegram.media_in import FILE_ID
+from sabir.networks.telegram.notes import Notes
 from sabir.networks.telegram.polling import Poller
 from sabir.networks.telegram.webhook import WebhookReader
 from sabir.networks.telegram.writer import Writer
@@ -46,12 +47,6 @@ DOWNLOAD_OCTETS_MAX: Final = 20 * 1000 * 1000
 """Bot API, `getFile`: 20 MB."""
 UNSENT_KEYS_MAX: Final = 10_000
 """Pieces offered while there was no connection; the agent stops at the first."""
-PRIVACY_HINT: Final = (
-    "the bot sees only commands and answers to itself in {chat}: its privacy mode is "
-    "on. Turn it off at @BotFather (/setprivacy, Disable), remove the bot from the "
-    "group and add it again; or make it an administrator"
-)
-
 _SEES_ALL: Final = frozenset({"creator", "administrator"})
 _OUT: Final = frozenset({"left", "kicked"})
 
@@ -67,6 +62,7 @@ class _Session:
     directory: Directory
     intake: Intake
     writer: Writer
+    notes: Notes
     bot: int
     sees_groups: bool
     """Its privacy mode is off."""
@@ -112,6 +108,7 @@ class TelegramBot:
             directory=directory,
             intake=Intake(host, directory, bot=bot),
             writer=Writer(api, directory, host, bot=bot),
+            notes=Notes(host),
             bot=bot,
             sees_groups=me.get("can_read_all_group_messages") is True,
         )
@@ -119,8 +116,10 @@ class TelegramBot:
     def _reader(self, session: _Session) -> Poller | WebhookReader:
         webhook = self._config.webhook
         if webhook is None:
-            return Poller(session.api, session.intake, session.host)
-        return WebhookReader(session.api, session.intake, session.host, webhook)
+            return Poller(session.api, session.intake, session.host, session.notes)
+        return WebhookReader(
+            session.api, session.intake, session.host.clock, session.notes, webhook
+        )
 
     def decode(self, event: NativeEvent) -> Incoming | None:
         """Say what a stored event means (see `decode.decode`)."""
@@ -188,15 +187,16 @@ class TelegramBot:
             raise PolicyRefused(
                 f"the bot is not in {title} (any more); let a member add it again"
             )
-        if not session.sees_groups and status not in _SEES_ALL:
-            hint = PRIVACY_HINT.format(chat=title)
-            session.host.report(ConnectionState.CONNECTED, hint)
+        hears_all = session.sees_groups or status in _SEES_ALL
+        session.notes.hears(number, title, everything=hears_all)
 
     async def close_chat(self, chat: ChatId) -> None:
         """Hand on no more; the bot stays where its people have put it."""
         session = self._connected()
         session.intake.close(chat)
         session.writer.forget(chat)
+        number = session.directory.place(chat).number
+        session.notes.hears(number, "", everything=True)
 
     async def list_chats(self) -> Sequence[ChatInfo]:
         """Return the chats that the bot has heard from."""

@@ -7,6 +7,7 @@ from sabir.errors import PeerMisbehaved, Unavailable
 from sabir.networks.api import ConnectionState, Host
 from sabir.networks.telegram.client import BotApi, FloodWait, Rejected
 from sabir.networks.telegram.intake import ALLOWED_UPDATES, CURSOR, Intake
+from sabir.networks.telegram.notes import Notes
 
 POLL_S: Final = 50
 ANSWER_MARGIN_S: Final = 20
@@ -21,10 +22,11 @@ CONFLICT_RETRY_MS: Final = 60_000
 class Poller:
     """Reads the updates of one bot."""
 
-    def __init__(self, api: BotApi, intake: Intake, host: Host) -> None:
+    def __init__(self, api: BotApi, intake: Intake, host: Host, notes: Notes) -> None:
         self._api = api
         self._intake = intake
         self._host = host
+        self._notes = notes
         self._clock: Clock = host.clock
         self._last: int | None = None
         self._last_at = 0
@@ -47,7 +49,7 @@ class Poller:
                 self._last, self._last_at = last, self._clock.now()
             if not is_live and len(updates) < BATCH_MAX:
                 is_live = True
-                self._host.report(ConnectionState.CONNECTED)
+                self._notes.connected()
 
     async def _load(self) -> None:
         cursor = await self._host.cursor(CURSOR)

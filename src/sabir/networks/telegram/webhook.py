@@ -14,12 +14,13 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from sabir.clock import Clock
 from sabir.crypto.secrets import Secret
 from sabir.errors import ConfigInvalid, StorageFailed, Unavailable
-from sabir.networks.api import ConnectionState, Host
 from sabir.networks.telegram.client import BotApi
 from sabir.networks.telegram.config import WebhookConfig
 from sabir.networks.telegram.intake import ALLOWED_UPDATES, Intake
+from sabir.networks.telegram.notes import WEBHOOK, Notes
 
 BODY_OCTETS_MAX: Final = 4 * 1024 * 1024
 """One update: a message of 4,096 units and the one it answers, with their entities."""
@@ -36,12 +37,19 @@ class WebhookReader:
     """Gets the updates of one bot by webhook."""
 
     def __init__(
-        self, api: BotApi, intake: Intake, host: Host, config: WebhookConfig
+        self,
+        api: BotApi,
+        intake: Intake,
+        clock: Clock,
+        notes: Notes,
+        config: WebhookConfig,
     ) -> None:
         self._api = api
         self._intake = intake
-        self._host = host
+        self._clock = clock
+        self._notes = notes
         self._config = config
+        self._one_at_a_time = asyncio.Lock()
         self._failed: asyncio.Future[None] | None = None
 
     async def run(self) -> None:
@@ -67,12 +75,13 @@ class WebhookReader:
                     "max_connections": 1,
                 },
             )
-            self._host.report(ConnectionState.CONNECTED)
+            self._notes.connected()
             await self._watch(self._failed)
 
     async def _take(self, update: Any) -> None:
         try:
-            await self._intake.take([update], late=False)
+            async with self._one_at_a_time:  # they come in their order
+                await self._intake.take([update], late=False)
         except StorageFailed as error:
             if self._failed is not None and not self._failed.done():
                 self._failed.set_exception(error)
@@ -82,7 +91,7 @@ class WebhookReader:
         """Wait for a failure, and ask now and then how Telegram sees us."""
         while True:
             async with asyncio.TaskGroup() as group:
-                sleep = group.create_task(self._host.clock.sleep(CHECK_MS))
+                sleep = group.create_task(self._clock.sleep(CHECK_MS))
                 await asyncio.wait({sleep, failed}, return_when=asyncio.FIRST_COMPLETED)
                 sleep.cancel()
             if failed.done():
@@ -102,13 +111,13 @@ class WebhookReader:
             info.get("pending_update_count"),
         )
         if isinstance(waiting, int) and waiting and isinstance(error, str):
-            self._host.report(
-                ConnectionState.CONNECTED,
+            self._notes.note(
+                WEBHOOK,
                 f"Telegram cannot reach webhook_url ({error[:100]}) and {waiting} "
                 "updates wait; check the reverse proxy and its certificate",
             )
         else:
-            self._host.report(ConnectionState.CONNECTED)
+            self._notes.note(WEBHOOK, "")
 
 
 @asynccontextmanager

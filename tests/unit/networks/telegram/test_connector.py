@@ -26,6 +26,7 @@ from sabir.networks.api import (
     ChatId,
     ChatKind,
     ChatRenamed,
+    ConnectionState,
     Corrected,
     PersonJoined,
     PersonLeft,
@@ -127,6 +128,25 @@ async def test_what_was_learned_of_chats_outlives_the_run() -> None:
             await at.host.until(lambda: "user:7" in at.host.facts.get("chats", ""))
         async with at.running():
             assert ChatId("user:7") in [i.chat for i in await at.bot.list_chats()]
+
+
+async def test_private_chats_and_channels_are_chats_like_others() -> None:
+    channel = GROUP - 5
+    private, news = ChatId("user:7"), ChatId("channel:1239")
+    async with bench(private, news) as at:
+        at.server.add_chat(channel, "News")
+        at.server.chats[channel]["type"] = "channel"
+        async with at.running():
+            at.server.says(7, ANN, "to the bot alone")
+            number = at.server.posts(channel, ANN, {"text": "extra"})
+            at.server.edits(channel, number, text="extra, extra")
+            found = await at.taken(3)
+            assert [event.chat for event in at.host.events] == [private, news, news]
+            assert found[2] is not None
+            assert isinstance(found[2].action, Corrected)
+            for chat, place in ((private, 7), (news, channel)):
+                assert isinstance(await at.says("Ahoy", chat), Sent)
+                assert at.server.sent(place)[-1]["text"] == "Ahoy"
 
 
 # ---- topics
@@ -332,11 +352,25 @@ async def test_privacy_mode_is_explained_unless_the_bot_hears_all_the_same(
             (hint,) = phrases(private.host.states)
             assert "/setprivacy" in hint
             assert "Tea" in hint
-            private.host.states.clear()
-            private.server.members[GROUP] = "administrator"
+            # Said once, however often the chats are opened again.
+            reports = len(private.host.states)
             await private.bot.open_chat(CHAT)
             await private.bot.open_chat(ChatId("user:7"))
-            assert not phrases(private.host.states)
+            assert len(private.host.states) == reports
+            private.server.members[GROUP] = "administrator"
+            await private.bot.open_chat(CHAT)
+            assert private.host.states[-1] == (ConnectionState.CONNECTED, "")
+
+
+async def test_groups_in_which_the_bot_is_half_deaf_are_named_together() -> None:
+    async with bench() as at:
+        at.server.bot["can_read_all_group_messages"] = False
+        async with at.running():
+            for number in range(1, 9):
+                at.server.add_chat(GROUP - number, f"Group {number}")
+                await at.bot.open_chat(ChatId(str(GROUP - number)))
+            assert "Group 8, Group 7" in at.host.states[-1][1]
+            assert "and 4 more" in at.host.states[-1][1]
 
 
 # ---- the group that became a supergroup
