@@ -8,6 +8,7 @@ tree and the exporter tree, which forget what was used, and the proposals that w
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from itertools import takewhile
 
 from sabir.crypto.secrets import Secret
 from sabir.crypto.suites import CipherSuite
@@ -210,9 +211,13 @@ class GroupState:
         )
 
     def without_expired(self, now: int) -> "GroupState":
-        """Return the state without past epochs that are too old (15.3)."""
+        """Return the state without past epochs that are too old (15.3).
+
+        With one go all before it, whatever the clock said then: they are stored as
+        changes against it.
+        """
         age_max = self.public.services.limits.past_epoch_age_s_max
-        kept = tuple(past for past in self.past if now - past.ended <= age_max)
+        kept = tuple(takewhile(lambda past: now - past.ended <= age_max, self.past))
         if len(kept) == len(self.past):
             return self
         return GroupState(

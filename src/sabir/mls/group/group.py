@@ -27,7 +27,8 @@ from sabir.mls.group.messages import Outgoing, seal, sign, wire_format
 from sabir.mls.group.pending import CommitOptions, PendingCommit, make_commit
 from sabir.mls.group.process import Processed, StagedCommit, process
 from sabir.mls.group.propose import send_proposal, send_update
-from sabir.mls.group.state import Delta, Rows, Saver, all_rows
+from sabir.mls.group.saver import Saver
+from sabir.mls.group.state import Delta, Rows, all_rows
 from sabir.mls.group_context import GroupContext
 from sabir.mls.group_info import GroupInfoIn
 from sabir.mls.leaf_node import LeafNode

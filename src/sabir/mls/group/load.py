@@ -269,7 +269,7 @@ class Loaded:
         )
         reader.finish()
         effects = _effects(before, epoch, proposals, places, has_path=has_path)
-        return PendingCommit(commit, effects, before, epoch, welcome)
+        return PendingCommit(commit, effects, epoch, welcome)
 
     def _read_listed(self, reader: Reader) -> Proposed:
         proposal = bare_proposal(self._services, reader.opaque())

@@ -53,24 +53,21 @@ class PendingCommit:
     Attributes:
         commit: the MLSMessage to send.
         effects: what it does.
-        before: the epoch that it ends.
         epoch: the epoch that it begins.
         accepted: it was merged.
     """
 
-    __slots__ = ("_welcome", "accepted", "before", "commit", "effects", "epoch")
+    __slots__ = ("_welcome", "accepted", "commit", "effects", "epoch")
 
     def __init__(
         self,
         commit: bytes,
         effects: Effects,
-        before: Epoch,
         epoch: Epoch,
         welcome: Welcome | None,
     ) -> None:
         self.commit = commit
         self.effects = effects
-        self.before = before
         self.epoch = epoch
         self._welcome = welcome
         self.accepted = False
@@ -160,9 +157,7 @@ def make_commit(
         ),
     )
     message = seal(env, epoch, services, drafted.message)
-    return PendingCommit(
-        message, drafted.effects, epoch, drafted.epoch, drafted.welcome
-    )
+    return PendingCommit(message, drafted.effects, drafted.epoch, drafted.welcome)
 
 
 def _cover(

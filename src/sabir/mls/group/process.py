@@ -6,6 +6,7 @@ an application message uses up its key. What is refused leaves no trace.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from sabir.crypto.secrets import Secret
 from sabir.mls.client import MlsClient
@@ -39,6 +40,9 @@ from sabir.mls.treekem import PrivateKeys, open_path
 from sabir.mls.validation.commit import check_confirmation_tag
 from sabir.mls.validation.components import check_framing
 from sabir.mls.validation.framing import check_epoch, check_group_id
+
+
+_OUR_MESSAGE: Final = "what belongs to a message of our own"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +153,7 @@ def _process_private(
     if data.leaf_index == epoch.own_leaf:
         kind = RatchetKind.of(body.content_type)
         if data.generation < epoch.secret_tree.generation(epoch.own_leaf, kind):
-            return OwnEcho(body.content_type)
+            return _own_private(body.content_type)
     opened = open_message(epoch, client.services, body, data)
     content = opened.message.content
     if isinstance(content.content, bytes):
@@ -165,6 +169,18 @@ def _process_private(
         )
     assert isinstance(epoch, Epoch)  # check_epoch: handshakes are of the current one
     return _handshake(env, client, state, epoch, opened.message, opened)
+
+
+def _own_private(content_type: ContentType) -> OwnEcho:
+    """Recognize a PrivateMessage of ours, whose key we do not have any more.
+
+    Nothing but the sender data says that it is ours, and every member can make those.
+    A commit would be merged for it: our pending one is known by its octets, and any
+    other is none that still matters.
+    """
+    if content_type is ContentType.COMMIT:
+        raise MlsMissing(_OUR_MESSAGE)
+    return OwnEcho(content_type)
 
 
 def _epoch_of(state: GroupState, body: PrivateMessage) -> Epoch | PastEpoch:
@@ -219,7 +235,7 @@ def _own(state: GroupState, message: VerifiedContent) -> OwnEcho:
         reference = proposal_reference(state.public.epoch.suite, message)
         if reference in state.public.pending:
             return OwnEcho(ContentType.PROPOSAL)
-    raise MlsMissing("what belongs to a message of our own")
+    raise MlsMissing(_OUR_MESSAGE)
 
 
 def _enter(

@@ -19,11 +19,12 @@ writes some hundred octets however large the group is.
 
 All octets are secret: encryption at rest is the store's business. Rule for callers:
 what `Saver.delta` names is committed before a message leaves, in one transaction with
-it; then `Saver.saved` is told. The counter in the header grows with every save, so a
-store that was set back can be noticed.
+it; then `Saver.saved` is told (`saver`). The counter in the header grows with every
+save, so a store that was set back can be noticed.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from sabir.crypto.secrets import Secret
@@ -215,15 +216,15 @@ def _changed_leaves(
             yield index, leaf
 
 
-def _past_rows(state: GroupState) -> Iterator[tuple[PastEpoch, bytes]]:
-    """Write section 10, latest first."""
+def past_rows(state: GroupState) -> Iterator[tuple[int, Callable[[], bytes]]]:
+    """Return the past epochs, latest first, with what writes their rows."""
     newer: Sequence[LeafNode | None] = state.public.tree.leaves
     for past in state.past:
-        yield past, past_row(past, newer)
+        yield past.number, partial(past_row, past, newer)
         newer = past.leaves
 
 
-def _secret_trees(state: GroupState) -> Iterator[tuple[int, SecretTree, int]]:
+def secret_trees(state: GroupState) -> Iterator[tuple[int, SecretTree, int]]:
     """Return epoch, secret tree and number of leaves of all that is kept."""
     epochs: Iterable[Epoch | PastEpoch] = state.past
     if state.epoch is not None:
@@ -239,175 +240,20 @@ def all_rows(state: GroupState, pending: PendingCommit | None, counter: int) -> 
     if state.epoch is not None:
         rows |= secret_rows(state.epoch)
         rows[row_key(EXPORTER)] = exporter_row(state.epoch.exporter_tree)
-    for number, tree, leaf_count in _secret_trees(state):
+    for number, tree, leaf_count in secret_trees(state):
         rows |= secret_tree_rows(number, tree, leaf_count)
     for place, (reference, item) in enumerate(state.public.pending.items()):
         own = state.own_updates.get(reference)
         rows[row_key(PROPOSAL, reference)] = proposal_row(place, item, own)
     if pending is not None:
         rows[row_key(PENDING_COMMIT)] = pending_row(pending)
-    for past, row in _past_rows(state):
-        rows[row_key(PAST_EPOCH, uint64(past.number))] = row
+    for number, write in past_rows(state):
+        rows[row_key(PAST_EPOCH, uint64(number))] = write()
     for number, secret in state.resumption:
-        rows[row_key(RESUMPTION, uint64(number))] = _resumption_row(secret)
+        rows[row_key(RESUMPTION, uint64(number))] = resumption_row(secret)
     return rows
 
 
-def _resumption_row(secret: Secret) -> bytes:
+def resumption_row(secret: Secret) -> bytes:
+    """Write a row of section 11."""
     return opaque(secret.reveal())
-
-
-# ---- changes
-
-
-class Saver:
-    """Knows what the store has of a group, and names what is new.
-
-    Args:
-        counter: of the last save.
-        stored: the group as the store has it; None when it has nothing yet.
-        pending: likewise.
-    """
-
-    __slots__ = (
-        "_counter",
-        "_exporter",
-        "_pending",
-        "_proposals",
-        "_state",
-        "_trees",
-        "_unsaved",
-    )
-
-    def __init__(
-        self,
-        counter: int = 0,
-        stored: GroupState | None = None,
-        pending: PendingCommit | None = None,
-    ) -> None:
-        self._counter = counter
-        self._unsaved: dict[bytes, bytes | None] = {}
-        self._trees: dict[int, SecretTree] = {}
-        self._proposals: set[bytes] = set()
-        self._state = stored
-        self._pending = pending
-        self._exporter = b""
-        if stored is not None:
-            self._remember(stored)
-
-    @property
-    def counter(self) -> int:
-        """Return the number of saves so far."""
-        return self._counter
-
-    def _remember(self, state: GroupState) -> None:
-        self._state = state
-        self._trees = {number: tree for number, tree, _ in _secret_trees(state)}
-        self._proposals = set(state.public.pending)
-        self._exporter = _fingerprint(state)
-
-    def delta(self, state: GroupState, pending: PendingCommit | None) -> Delta:
-        """Name the rows that changed since the last `saved`.
-
-        A delta that was never saved is contained in the next one.
-        """
-        changes = dict(self._changes(state, pending))
-        for tree in self._trees.values():
-            tree.saved()
-        self._pending = pending
-        self._remember(state)
-        for _, tree, _ in _secret_trees(state):
-            tree.saved()
-        self._unsaved |= changes
-        if self._unsaved:
-            header = header_row(state, self._counter + 1)
-            self._unsaved[row_key(HEADER)] = header
-        return dict(self._unsaved)
-
-    def saved(self, delta: Delta) -> None:
-        """Hear that the store has committed a delta."""
-        if not delta:
-            return
-        self._counter += 1
-        for key, value in delta.items():
-            if key in self._unsaved and self._unsaved[key] == value:
-                del self._unsaved[key]
-
-    def _changes(
-        self, state: GroupState, pending: PendingCommit | None
-    ) -> Iterator[tuple[bytes, bytes | None]]:
-        old = self._state
-        if old is None:
-            yield from all_rows(state, pending, self._counter).items()
-            return
-        yield from self._epoch_changes(old, state)
-        yield from self._tree_changes(state)
-        yield from self._proposal_changes(state)
-        if pending is not self._pending:
-            row = None if pending is None else pending_row(pending)
-            yield row_key(PENDING_COMMIT), row
-
-    def _epoch_changes(
-        self, old: GroupState, state: GroupState
-    ) -> Iterator[tuple[bytes, bytes | None]]:
-        """Compare what a commit replaces."""
-        if state.public.epoch is not old.public.epoch:
-            yield from public_rows(state.public.epoch).items()
-        if state.epoch is None and old.epoch is not None:
-            for section in (KEYS, SECRETS, EXPORTER):
-                yield row_key(section), None
-        elif state.epoch is not None:
-            if state.epoch is not old.epoch:
-                yield from secret_rows(state.epoch).items()
-            if _fingerprint(state) != self._exporter:
-                yield row_key(EXPORTER), exporter_row(state.epoch.exporter_tree)
-        if state.past is not old.past:
-            known = {past.number for past in old.past}
-            for past, row in _past_rows(state):
-                if past.number not in known:
-                    yield row_key(PAST_EPOCH, uint64(past.number)), row
-                known.discard(past.number)
-            for number in known:
-                yield row_key(PAST_EPOCH, uint64(number)), None
-        if state.resumption is not old.resumption:
-            before, after = dict(old.resumption), dict(state.resumption)
-            for number, secret in after.items():
-                if number not in before:
-                    yield row_key(RESUMPTION, uint64(number)), _resumption_row(secret)
-            for number in before.keys() - after.keys():
-                yield row_key(RESUMPTION, uint64(number)), None
-
-    def _tree_changes(self, state: GroupState) -> Iterator[tuple[bytes, bytes | None]]:
-        """Compare the secret trees, which change in place."""
-        kept = set()
-        for number, tree, leaf_count in _secret_trees(state):
-            kept.add(number)
-            if self._trees.get(number) is tree:
-                for key, value in tree.changes().items():
-                    yield secret_tree_key(number, key), value
-            else:
-                yield from secret_tree_rows(number, tree, leaf_count).items()
-        for number in self._trees.keys() - kept:
-            tree = self._trees[number]
-            for key in {key for key, _ in tree.rows()} | set(tree.changes()):
-                yield secret_tree_key(number, key), None
-            yield secret_tree_key(number, _SIZE), None
-
-    def _proposal_changes(
-        self, state: GroupState
-    ) -> Iterator[tuple[bytes, bytes | None]]:
-        """Compare the proposals that wait; within an epoch they only become more."""
-        waiting = state.public.pending
-        for place, (reference, item) in enumerate(waiting.items()):
-            if reference not in self._proposals:
-                own = state.own_updates.get(reference)
-                yield row_key(PROPOSAL, reference), proposal_row(place, item, own)
-        for reference in self._proposals - waiting.keys():
-            yield row_key(PROPOSAL, reference), None
-
-
-def _fingerprint(state: GroupState) -> bytes:
-    """Return what differs when the exporter tree does; no secret of it."""
-    if state.epoch is None:
-        return b""
-    return state.epoch.suite.hash(state.epoch.exporter_tree.encode())

@@ -229,3 +229,19 @@ def test_who_was_removed_follows_no_handshake() -> None:
     for message in (private, public):
         with pytest.raises(MlsMissing):
             room["ben"].process(room.env, message)
+
+
+def test_a_clock_that_was_set_back_drops_old_epochs_whole() -> None:
+    room = Room.of("ann", "ben")
+    late = [room["ann"].encrypt(room.env, b"").message]
+    room.commit("ann")
+    late.append(room["ann"].encrypt(room.env, b"").message)
+    room.env.time -= 500
+    room.commit("ann")
+    room.env.time += 450  # the later epoch is too old, the earlier one is not
+    for message in late:
+        with pytest.raises(MlsMissing):
+            room["ben"].process(room.env, message)
+    room["ben"].process(room.env, room["ann"].encrypt(room.env, b"now").message)
+    room.check()
+    assert room.restart("ben").save() == room.stores["ben"]
