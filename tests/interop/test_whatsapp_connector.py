@@ -50,7 +50,7 @@ from sabir.networks.api import (
     Speaker,
 )
 from sabir.networks.login import Ask, Done, ShowText
-from sabir.networks.whatsapp import cloud, listener, outbox
+from sabir.networks.whatsapp import cloud, listener
 from sabir.networks.whatsapp.cloud import CloudNumber
 from sabir.networks.whatsapp.config import CloudConfig
 from sabir.networks.whatsapp.login import CloudLogin
@@ -616,7 +616,7 @@ async def test_a_status_after_a_restart_is_an_echo(stage: Stage) -> None:
 
 
 async def test_without_a_status_it_stays_in_doubt_for_ten_minutes(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: Stage,
 ) -> None:
     stage.api.troubles.append(Trouble(cut=True))
     outgoing = stage.piece(text("x"))
@@ -625,7 +625,7 @@ async def test_without_a_status_it_stays_in_doubt_for_ten_minutes(
     now = stage.host.clock.now()
     with pytest.raises(Unavailable, match="waiting"):
         await stage.connector.lookup(outgoing, attempted_at=now)
-    before = Instant(now - outbox.DOUBT_WAIT_MS)
+    before = Instant(now - stage.config.doubt_s * 1_000)
     found = await stage.connector.lookup(outgoing, attempted_at=before)
     assert isinstance(found, InDoubt)
     assert "look into the chat" in found.reason

@@ -7,6 +7,7 @@ every request against the description of the API, for everything else.
 import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import pytest_asyncio
 
 from sabir.crypto.secrets import Secret
 from sabir.networks.api import ChatId, Connector
-from sabir.networks.whatsapp import cloud, outbox
+from sabir.networks.whatsapp import cloud
 from sabir.networks.whatsapp.cloud import CloudNumber
 from sabir.networks.whatsapp.config import CloudConfig
 from sabir.testing.contract.host import ContractHost
@@ -122,10 +123,9 @@ class TestOurServer(ConnectorContract):
     @pytest.fixture(autouse=True)
     async def _server(self, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
         monkeypatch.setattr(cloud, "PROOF_PAUSE_S", 0.2)
-        monkeypatch.setattr(outbox, "DOUBT_WAIT_MS", 0)
         async with AsyncExitStack() as stack:
             self.api = await stack.enter_async_context(CloudApi())
-            self.config = config(self.api.base_url)
+            self.config = replace(config(self.api.base_url), doubt_s=0)
             self.hooks = await stack.enter_async_context(hooks_of(self.config))
             self.api.hooks = self.hooks
             yield

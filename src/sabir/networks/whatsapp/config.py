@@ -16,6 +16,9 @@ GRAPH_VERSION_DEFAULT: Final = "v23.0"
 LISTEN_HOST_DEFAULT: Final = "127.0.0.1"
 LISTEN_PORT_DEFAULT: Final = 29_360
 LANGUAGE_DEFAULT: Final = "en_US"
+DOUBT_S_DEFAULT: Final = 600
+"""So long a status may still tell of a message whose answer was lost."""
+DOUBT_S_MAX: Final = 86_400
 PATH_START: Final = "/whatsapp/"
 """Of the webhook's path; the secret follows."""
 TOKEN_OCTETS: Final = 20
@@ -49,6 +52,7 @@ class CloudConfig:
     template: str = ""
     """Approved template with one body variable, for texts after 24 hours."""
     template_language: str = LANGUAGE_DEFAULT
+    doubt_s: int = DOUBT_S_DEFAULT
 
     @property
     def path(self) -> str:
@@ -93,6 +97,7 @@ def cloud_config(account: Account) -> CloudConfig:
         template_language=template_language(
             _text(settings, "template_language", LANGUAGE_DEFAULT)
         ),
+        doubt_s=_doubt_s(settings.get("doubt_seconds", DOUBT_S_DEFAULT)),
     )
 
 
@@ -148,6 +153,19 @@ def port(value: object) -> int:
     """
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 65535:
         raise ConfigInvalid(f"listen_port = {value!r} is not a port; use 1 to 65535")
+    return value
+
+
+def _doubt_s(value: object) -> int:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int)
+        or not (1 <= value <= DOUBT_S_MAX)
+    ):
+        raise ConfigInvalid(
+            f"doubt_seconds = {value!r} is not a time; use 1 to {DOUBT_S_MAX}, or "
+            "leave it out"
+        )
     return value
 
 

@@ -7,6 +7,7 @@ from sabir.networks.api import Account, Connector, Network, Rng, Setting
 from sabir.networks.login import LoginFlow
 from sabir.networks.whatsapp.cloud import CloudNumber
 from sabir.networks.whatsapp.config import (
+    DOUBT_S_DEFAULT,
     GRAPH_URL_DEFAULT,
     GRAPH_VERSION_DEFAULT,
     LANGUAGE_DEFAULT,
@@ -55,6 +56,13 @@ SETTINGS: Final = (
         about="language of the template",
         required=False,
         default=LANGUAGE_DEFAULT,
+    ),
+    Setting(
+        name="doubt_seconds",
+        about="how long to wait for a status when an answer was lost",
+        kind=int,
+        required=False,
+        default=DOUBT_S_DEFAULT,
     ),
     Setting(name="access_token", about="token of a system user", secret=True),
     Setting(name="app_secret", about="key of the webhook's signatures", secret=True),

@@ -47,11 +47,9 @@ from sabir.networks.whatsapp.names import OURS, is_group, person_id
 
 KEYS_KEPT_MAX: Final = 10_000
 """Keys whose fate is remembered; older ones are settled long since."""
-DOUBT_WAIT_MS: Final = 10 * 60_000
-"""So long a status may still tell; then the piece is reported as ambiguous."""
 DOUBT: Final = (
-    "the connection broke while WhatsApp was answering, and no status came for it in "
-    "ten minutes; look into the chat on the phone before you say it again"
+    "the connection broke while WhatsApp was answering, and no status came for it; "
+    "look into the chat on the phone before you say it again"
 )
 
 LastInbound = Callable[[ChatId], Awaitable[Instant | None]]
@@ -104,7 +102,7 @@ class Outbox:
             return self._settled[key]
         if key in self._unsent:
             return NotSent()
-        wait_ms = attempted_at + DOUBT_WAIT_MS - self._clock.now()
+        wait_ms = attempted_at + self._config.doubt_s * 1_000 - self._clock.now()
         if wait_ms > 0:
             raise NotMade(
                 "waiting whether WhatsApp tells of a message whose answer was lost",

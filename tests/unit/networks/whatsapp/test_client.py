@@ -1,9 +1,19 @@
 """Answers of Meta's, and of what stands in its place, become our errors."""
 
-import pytest
+from collections.abc import AsyncIterator, Mapping
+from typing import cast
 
-from sabir.errors import CredentialsRefused, Unavailable
-from sabir.networks.whatsapp.client import NotMade, Rejected, refusal, user_agent
+import pytest
+from aiohttp import ClientResponse
+
+from sabir.errors import CredentialsRefused, PeerMisbehaved, Unavailable
+from sabir.networks.whatsapp.client import (
+    NotMade,
+    Rejected,
+    read_answer,
+    refusal,
+    user_agent,
+)
 
 
 def meta(code: int, **more: object) -> dict[str, object]:
@@ -47,3 +57,29 @@ def test_the_header_says_how_long_to_wait(header: str, wait_ms: int) -> None:
     found = refusal(meta(131056), 429, header)
     assert isinstance(found, Unavailable)
     assert found.retry_after_ms == wait_ms
+
+
+class Answer:
+    """An answer's body in memory."""
+
+    status = 200
+    headers: Mapping[str, str] = {}
+
+    def __init__(self, *chunks: bytes) -> None:
+        self.content = self
+        self._chunks = chunks
+
+    async def iter_any(self) -> AsyncIterator[bytes]:
+        for chunk in self._chunks:
+            yield chunk
+
+
+@pytest.mark.parametrize("chunks", [(b"[]",), (b"<html>",), (b" " * 700_000,) * 2])
+async def test_an_answer_of_another_form_is_named_by_its_rule(
+    chunks: tuple[bytes, ...],
+) -> None:
+    with pytest.raises(PeerMisbehaved) as raised:
+        await read_answer(cast(ClientResponse, Answer(*chunks)))
+    assert raised.value.rule == "WHATSAPP-010"
+    found = await read_answer(cast(ClientResponse, Answer(b'{"id":', b'"1"}')))
+    assert found == {"id": "1"}

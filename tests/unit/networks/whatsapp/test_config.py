@@ -48,6 +48,7 @@ def test_defaults_are_metas_and_this_machines() -> None:
         ({"graph_version": "23"}, "v23.0"),
         ({"listen_port": 70_000}, "not a port"),
         ({"listen_port": True}, "not a port"),
+        ({"doubt_seconds": 0}, "doubt_seconds"),
         ({"template": "My Template"}, "sabir_message"),
         ({"template_language": "english"}, "en_US"),
     ],
