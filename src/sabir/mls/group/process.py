@@ -41,7 +41,6 @@ from sabir.mls.validation.commit import check_confirmation_tag
 from sabir.mls.validation.components import check_framing
 from sabir.mls.validation.framing import check_epoch, check_group_id
 
-
 _OUR_MESSAGE: Final = "what belongs to a message of our own"
 
 

@@ -473,6 +473,19 @@ def test_o06_after_a_re_init_nothing_is_sent(own: World) -> None:
             group.group_info(with_tree=True)
 
 
+@pytest.mark.parametrize("own", [1, 2, 4], indirect=True)
+def test_o06_what_is_sent_after_a_re_init_is_refused(own: World) -> None:
+    """By the hub, too; messages of the epochs before it may still come."""
+    before = own.groups["alice"].encrypt(own.env, b"before").message
+    own.commit("carol", [ReInit(b"next", own.suite.number)])
+    carol = Forger(own, "carol")
+    refuse(own, carol.commit(path=carol.path()), Rule.O06)
+    refuse(own, carol.proposal(Remove(DAVE)).message, Rule.O06)
+    data = carol.authenticated(carol.content(b"hello"), form=PRIVATE)
+    refuse(own, carol.private(data), Rule.O06, hub=False)
+    own.groups["bob"].process(own.env, before)
+
+
 def test_o07_no_data_is_sent_while_proposals_wait(own: World) -> None:
     sent = own.groups["carol"].propose(own.env, Remove(DAVE), as_public=True)
     own.deliver(sent.message, "carol")

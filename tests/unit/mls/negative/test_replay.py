@@ -7,6 +7,7 @@ from random import Random
 import pytest
 
 from sabir.mls.codepoints import ContentType, WireFormat
+from sabir.mls.commit import Commit
 from sabir.mls.framing import PrivateMessage, decode_message
 from sabir.mls.group.group import MlsGroup
 from sabir.mls.group.process import ApplicationMessage, OwnEcho, StagedCommit
@@ -127,6 +128,32 @@ def test_our_own_messages_come_back_as_echoes(own: World) -> None:
             found = carol.process(own.env, message)
         assert isinstance(found, OwnEcho)
         assert found.content_type is kind
+
+
+@suites
+def test_nobody_makes_us_merge_our_commit(own: World) -> None:
+    """Any member can claim our leaf and a generation that we have used.
+
+    If that were our commit's echo, we would enter an epoch that nobody else is in.
+    """
+    carol, mallory = own.groups["carol"], Forger(own, "bob")
+    key = mallory.epoch.secret_tree.peek(CAROL, HANDSHAKE, 0).message_key
+    pending = carol.commit(own.env)
+    forged = mallory.authenticated(
+        mallory.content(Commit(())), form=PRIVATE, signature=b""
+    )
+    with lacking("our own", carol.state):
+        carol.process(own.env, mallory.seal(forged, CAROL, key))
+    assert carol.pending is pending
+
+
+def test_a_commit_of_ours_that_was_cleared_is_missing(own: World) -> None:
+    carol = own.groups["carol"]
+    for as_public in (True, False):
+        pending = carol.commit(own.env, as_public=as_public)
+        carol.clear_pending()
+        with lacking("our own", carol):
+            carol.process(own.env, pending.commit)
 
 
 def test_a_proposal_of_ours_that_we_do_not_know_is_missing(own: World) -> None:
