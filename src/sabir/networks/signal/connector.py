@@ -94,7 +94,10 @@ class SignalAccount:
                 group.create_task(daemon.run())
                 await self._live(daemon, host, waiting)
         except BaseExceptionGroup as errors:
-            raise _first(errors) from None
+            error = _first(errors)
+            if isinstance(error, RpcError):
+                raise _trouble(error) from error
+            raise error from None
         finally:
             self._session = self._intake = self._watch = None
 

@@ -6,6 +6,7 @@ Source: signal-cli's `HttpServerHandler`: `/api/v1/rpc`, `/api/v1/events?account
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from io import BytesIO
 from itertools import count
 from typing import Any, Final
 
@@ -121,7 +122,7 @@ class HttpDaemon:
         try:
             async with self._session.post(
                 f"{self._where.url}/api/v1/rpc",
-                data=request_line(next(self._numbers), method, params),
+                data=BytesIO(request_line(next(self._numbers), method, params)),
                 headers={"Content-Type": "application/json"},
                 timeout=timeout,
             ) as answer:
