@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import count
 from typing import Any, Final
 
@@ -57,9 +58,13 @@ _keys = count(1)
 
 
 class FastClock(LoopClock):
-    """Spans pass faster than they are, by this factor; dates are true."""
+    """Spans pass faster than they are, and dates are ahead of the true ones."""
 
     factor = 1
+    ahead_ms = 0
+
+    def now(self) -> Instant:
+        return Instant(super().now() + self.ahead_ms)
 
     def monotonic_ms(self) -> float:
         return super().monotonic_ms() * self.factor
@@ -313,6 +318,60 @@ async def test_a_refused_part_ends_the_message(desk: Desk) -> None:
     assert len(await desk.smsc.seen()) == 2
 
 
+async def test_an_error_of_the_smsc_is_waited_for(desk: Desk) -> None:
+    await desk.smsc.ask("fault", reject=1, rejectStatus=0x08)
+    piece = desk.piece("patience")
+    async with desk.living() as connector:
+        with pytest.raises(Unavailable) as waits:
+            _ = [outcome async for outcome in connector.send([piece])]
+        found = await connector.lookup(piece, attempted_at=desk.clock.now())
+        (sent,) = [outcome async for outcome in connector.send([piece])]
+    assert waits.value.retry_after_ms == 5_000
+    assert found == NotSent()
+    assert isinstance(sent, Sent)
+
+
+async def test_settings_that_change_amid_a_message_end_it(desk: Desk) -> None:
+    await desk.smsc.ask("fault", reject=1, rejectStatus=0x08)
+    piece = desk.piece("ä{" * 100)
+    async with desk.living() as connector:
+        with pytest.raises(Unavailable):
+            _ = [outcome async for outcome in connector.send([piece])]
+        record = connector._living().ledger.outbox.find(piece.key)
+        assert record is not None
+        del record.parts[-1]
+        (refused,) = [outcome async for outcome in connector.send([piece])]
+    assert isinstance(refused, Refused)
+    assert "settings" in refused.reason
+
+
+async def test_a_sender_that_is_a_name_gets_no_answer(desk: Desk) -> None:
+    desk.chat = ChatId("name:BANK")
+    async with desk.living() as connector:
+        (refused,) = await desk.send(connector, "hello")
+    assert isinstance(refused, Refused)
+    assert "cannot be answered" in refused.reason
+
+
+async def test_a_window_is_never_more_than_agreed(desk: Desk) -> None:
+    await desk.smsc.ask("fault", late=50, receipt="none")
+    chats = [ChatId(f"+{next(_phones)}") for _ in range(6)]
+    pieces = [replace(desk.piece("hello"), chat=chat) for chat in chats]
+    most = 0
+    async with desk.living(window=2) as connector, asyncio.TaskGroup() as group:
+        link = connector._living().sender._link
+        assert link is not None
+        tasks = [group.create_task(_outcomes(connector, piece)) for piece in pieces]
+        while not all(task.done() for task in tasks):
+            most = max(most, len(link._requests))
+            await asyncio.sleep(0.002)
+    assert most == 2
+
+
+async def _outcomes(connector: SmsConnector, piece: Outgoing) -> list[Outcome]:
+    return [outcome async for outcome in connector.send([piece])]
+
+
 # ---- doubt
 
 
@@ -438,6 +497,39 @@ async def test_parts_survive_a_restart_between_them(desk: Desk) -> None:
     async with desk.living():
         await desk.comes(text)
     assert desk.texts() == [text]
+
+
+async def test_after_a_day_missing_parts_are_said_and_may_still_come(
+    desk: Desk,
+) -> None:
+    text = "x✓" * 100
+    async with desk.living():
+        await desk.says(text, only=[1, 3], ref=7)
+        await until(lambda: _none_pending(desk.smsc))
+    desk.clock.ahead_ms = 24 * 3_600_000
+    async with desk.living():
+        await desk.counts(1)
+        await desk.says(text, only=[2], ref=7)
+        await desk.counts(2)
+    first, second = desk.actions()
+    assert "[part 2 of 3 missing]" in to_plain(first.text)
+    assert second == Corrected(
+        target=desk.host.events[0].native_id, text=Rich.plain(text)
+    )
+
+
+async def test_what_is_no_message_is_answered_and_left(desk: Desk) -> None:
+    """An acknowledgement of a phone's user, and octets without a sender."""
+    user = b"\x01\x01" + desk.phone.encode() + b"\0"
+    acknowledgement = b"\0" + user + user + b"\x10" + bytes(8) + b"\x02ok"
+    async with desk.living():
+        for number, body in enumerate((acknowledgement, b"\xff" * 40)):
+            head = (16 + len(body)).to_bytes(4) + b"\0\0\0\x05" + bytes(4)
+            octets = head + (9_000 + number).to_bytes(4) + body
+            await desk.smsc.ask("raw", hex=octets.hex())
+        await desk.says("after them")
+        await desk.comes("after them")
+    assert len(desk.host.events) == 1
 
 
 async def test_the_same_word_twice_is_two_messages(desk: Desk) -> None:

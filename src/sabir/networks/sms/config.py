@@ -34,7 +34,10 @@ DOUBT_S_MAX: Final = 3_600
 ABOUT_CHARS_MAX: Final = 300
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
-_OWN: Final = re.compile(r"\+[1-9][0-9]{6,14}|[0-9]{3,6}|[A-Za-z0-9 ]{1,11}")
+_OWN: Final = re.compile(
+    r"\+[1-9][0-9]{6,14}|[0-9]{3,6}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}"
+)
+"""A number, a short code, or a name (GSM: at most 11 characters)."""
 _HOST: Final = re.compile(r"[A-Za-z0-9.\-:]{1,253}")
 
 
@@ -86,7 +89,8 @@ def sms_config(account: Account) -> SmsConfig:
     if not _OWN.fullmatch(number):
         raise ConfigInvalid(
             "number is not one that messages can come from: write it with its"
-            " country's code, like +491512345678, or a short code of 3 to 6 digits"
+            " country's code, like +491512345678; or a short code of 3 to 6 digits; or"
+            " a name of up to 11 letters"
         )
     tls = _choice(values, "tls", Tls)
     alphabet = _choice(values, "default_alphabet", Alphabet)

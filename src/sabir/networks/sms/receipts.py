@@ -109,14 +109,15 @@ def read(message: Message, text: str) -> Receipt:
 
 
 def _fields(text: str) -> dict[str, str]:
+    """Return the fields by name; the text is last, whatever stands in it."""
     found = list(_FIELD.finditer(text))
     said: dict[str, str] = {}
-    for each, following in zip(found, [*found[1:], None], strict=True):
+    for at, each in enumerate(found):
         name = each.group(1).lower().replace("_", " ")
-        last = name == "text" or following is None
-        end = len(text) if last else following.start() if following else len(text)
+        is_last = name == "text" or at + 1 == len(found)
+        end = len(text) if is_last else found[at + 1].start()
         said.setdefault(name, text[each.end() : end].strip())
-        if name == "text":
+        if is_last:
             break
     return said
 

@@ -23,7 +23,8 @@ const WINDOW = 8, RETRY_MS = 200, SLOW_MS = 60_000;
 
 const NO_FAULT = {
   throttle: 0,            // answer the next n submit_sm with ESME_RTHROTTLED
-  reject: 0,              // answer the next n with ESME_RINVDSTADR
+  reject: 0,              // answer the next n with rejectStatus
+  rejectStatus: smpp.ESME_RINVDSTADR,
   rejectFrom: 0,          // the same from the n-th submit_sm on, counted from now
   mute: 0,                // accept the next n, never answer
   late: 0,                // milliseconds by which answers come late
@@ -109,8 +110,8 @@ function submit(session, pdu) {
   if (due('dropBefore')) { note('lost', seen); return session.destroy(); }
   if (fault.slow.includes(pdu.destination_addr)) return setTimeout(() => {}, SLOW_MS);
   if (counted('throttle')) return refuse(smpp.ESME_RTHROTTLED);
-  if (counted('reject')) return refuse(smpp.ESME_RINVDSTADR);
-  if (fault.rejectFrom > 0 && --fault.rejectFrom === 0) { fault.rejectFrom = 1; return refuse(smpp.ESME_RINVDSTADR); }
+  if (counted('reject')) return refuse(fault.rejectStatus);
+  if (fault.rejectFrom > 0 && --fault.rejectFrom === 0) { fault.rejectFrom = 1; return refuse(fault.rejectStatus); }
   const id = String(nextId++);
   note('submit_sm', { ...seen, id });
   const wanted = pdu.registered_delivery && fault.receipt !== 'none';
