@@ -19,6 +19,8 @@ class WireFormat(IntEnum):
     WELCOME = 3
     GROUP_INFO = 4
     KEY_PACKAGE = 5
+    SEMI_PRIVATE_MESSAGE = 0xFB01
+    """Private number; behind a flag, see `sabir.mls.semi_private`."""
 
 
 class ContentType(IntEnum):

@@ -20,6 +20,7 @@ from sabir.mls.proposals import (
     ProposalRegistry,
     read_proposal,
 )
+from sabir.mls.semi_private import SemiPrivateMessage, read_semi_private_message
 from sabir.mls.struct import Struct
 from sabir.mls.tags import Tag
 from sabir.mls.validation.proof import Proof
@@ -157,6 +158,13 @@ class FramedContent(Struct):
         return head
 
 
+_MESSAGES: Final = frozenset(
+    {
+        WireFormat.PUBLIC_MESSAGE,
+        WireFormat.PRIVATE_MESSAGE,
+        WireFormat.SEMI_PRIVATE_MESSAGE,
+    }
+)
 _CONTEXT_SIGNERS: Final = frozenset({SenderType.MEMBER, SenderType.NEW_MEMBER_COMMIT})
 
 
@@ -238,7 +246,7 @@ def read_authenticated_content(
     """
     start = reader.position
     number = reader.uint16()
-    if number not in {WireFormat.PUBLIC_MESSAGE, WireFormat.PRIVATE_MESSAGE}:
+    if number not in _MESSAGES:
         raise MlsUnsupported("wire format", number)
     content = read_framed_content(reader, registry, limits)
     signature, tag = read_auth(reader, content.content_type)
@@ -352,7 +360,14 @@ def read_private_message(
     )
 
 
-Body = PublicMessage | PrivateMessage | Welcome | GroupInfoIn | KeyPackageIn
+Body = (
+    PublicMessage
+    | PrivateMessage
+    | SemiPrivateMessage
+    | Welcome
+    | GroupInfoIn
+    | KeyPackageIn
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -379,6 +394,8 @@ def wire_format_of(body: Body) -> WireFormat:
             return WireFormat.PUBLIC_MESSAGE
         case PrivateMessage():
             return WireFormat.PRIVATE_MESSAGE
+        case SemiPrivateMessage():
+            return WireFormat.SEMI_PRIVATE_MESSAGE
         case Welcome():
             return WireFormat.WELCOME
         case GroupInfoIn():
@@ -398,8 +415,16 @@ def decode_message(
     data: bytes,
     registry: ProposalRegistry = STANDARD_PROPOSALS,
     limits: Limits = DEFAULT_LIMITS,
+    *,
+    semi_private: bool = False,
 ) -> MlsMessageIn:
     """Read an `MLSMessage` that fills `data`.
+
+    Args:
+        data: what came in.
+        registry: the types of proposal that are known.
+        limits: what is accepted.
+        semi_private: read SemiPrivateMessages, too.
 
     Raises:
         Malformed: octets that are none, or more of them than `limits` say (C03).
@@ -411,6 +436,8 @@ def decode_message(
     if version != MLS10:
         raise MlsUnsupported("protocol version", version)
     number = reader.uint16()
+    if number == WireFormat.SEMI_PRIVATE_MESSAGE and not semi_private:
+        raise MlsUnsupported("wire format", number)
     carries_tree = number in {WireFormat.WELCOME, WireFormat.GROUP_INFO}
     size_max = limits.tree_octets_max if carries_tree else limits.message_octets_max
     if len(data) > size_max:
@@ -428,6 +455,8 @@ def _read_body(
             return read_public_message(reader, registry, limits)
         case WireFormat.PRIVATE_MESSAGE:
             return read_private_message(reader, limits)
+        case WireFormat.SEMI_PRIVATE_MESSAGE:
+            return read_semi_private_message(reader, limits)
         case WireFormat.WELCOME:
             return read_welcome(reader, limits)
         case WireFormat.GROUP_INFO:

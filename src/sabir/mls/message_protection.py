@@ -228,22 +228,32 @@ def protect_private(
     place = _sender_data_aad(content.group_id, content.epoch, content.content_type)
     ciphertext = suite.aead_seal(
         message_key.key,
-        _guarded(message_key.nonce, reuse_guard),
+        guarded(message_key.nonce, reuse_guard),
         plaintext,
         place + opaque(content.authenticated_data),
     )
-    sender_key, sender_nonce = sender_data_keys(suite, sender_data_secret, ciphertext)
-    sender_data = SenderData(
-        content.sender.index, message_key.generation, reuse_guard
-    ).encode()
+    sender_data = SenderData(content.sender.index, message_key.generation, reuse_guard)
     return PrivateMessage(
         content.group_id,
         content.epoch,
         content.content_type,
         content.authenticated_data,
-        suite.aead_seal(sender_key, sender_nonce, sender_data, place),
+        seal_sender_data(suite, content, sender_data, sender_data_secret, ciphertext),
         ciphertext,
     )
+
+
+def seal_sender_data(
+    suite: CipherSuite,
+    content: FramedContent,
+    sender_data: SenderData,
+    sender_data_secret: Secret,
+    ciphertext: bytes,
+) -> bytes:
+    """Say to the members which key a ciphertext is sealed with (section 6.3.2)."""
+    key, nonce = sender_data_keys(suite, sender_data_secret, ciphertext)
+    place = _sender_data_aad(content.group_id, content.epoch, content.content_type)
+    return suite.aead_seal(key, nonce, sender_data.encode(), place)
 
 
 def open_sender_data(
@@ -288,7 +298,7 @@ def open_private(
     """
     place = _sender_data_aad(message.group_id, message.epoch, message.content_type)
     associated = place + opaque(message.authenticated_data)
-    nonce = _guarded(message_key.nonce, sender_data.reuse_guard)
+    nonce = guarded(message_key.nonce, sender_data.reuse_guard)
     reader = Reader(
         _open(suite, message_key.key, nonce, message.ciphertext, associated)
     )
@@ -321,8 +331,8 @@ def _sender_data_aad(group_id: bytes, epoch: int, kind: ContentType) -> bytes:
     return opaque(group_id) + uint64(epoch) + uint8(kind)
 
 
-def _guarded(nonce: bytes, reuse_guard: bytes) -> bytes:
-    """XOR the guard into the first octets of the nonce."""
+def guarded(nonce: bytes, reuse_guard: bytes) -> bytes:
+    """XOR a reuse guard into the first octets of a nonce (section 6.3.1)."""
     guard = int.from_bytes(reuse_guard, "big")
     head = int.from_bytes(nonce[:REUSE_GUARD_OCTETS], "big") ^ guard
     return uint32(head) + nonce[REUSE_GUARD_OCTETS:]

@@ -13,6 +13,8 @@ from sabir.mls.env import Env
 from sabir.mls.errors import MlsInvalid, MlsMisuse
 from sabir.mls.extensions import RATCHET_TREE, Extension
 from sabir.mls.framing import (
+    AuthenticatedContent,
+    Body,
     MlsMessageIn,
     PublicMessage,
     Sender,
@@ -28,9 +30,12 @@ from sabir.mls.proposal_list import Proposed
 from sabir.mls.proposals import Proposal, ReInit, SelfRemove
 from sabir.mls.public_epoch import PublicEpoch
 from sabir.mls.ratchet_tree import RatchetTree
+from sabir.mls.semi_private import SemiPrivateMessage
+from sabir.mls.semi_private_protection import Receiver, open_as_receiver
 from sabir.mls.services import Services
 from sabir.mls.staging import PublicStage, accept_proposal, stage_commit, verify
 from sabir.mls.tree_options import PartialGroupInfo
+from sabir.mls.validation.framing import check_epoch, check_group_id
 from sabir.mls.validation.public import (
     check_group_info_fits,
     check_welcome_entries,
@@ -66,9 +71,10 @@ class PublicGroup:
         epoch: the current one.
         pending: proposals of this epoch, by reference.
         re_init: the ReInit that ended the group.
+        receiver: the external receiver that we are, who can read SemiPrivateMessages.
     """
 
-    __slots__ = ("epoch", "pending", "re_init", "services")
+    __slots__ = ("epoch", "pending", "re_init", "receiver", "services")
 
     def __init__(
         self,
@@ -76,15 +82,21 @@ class PublicGroup:
         epoch: PublicEpoch,
         pending: Mapping[bytes, Proposed] | None = None,
         re_init: ReInit | None = None,
+        receiver: Receiver | None = None,
     ) -> None:
         self.services = services
         self.epoch = epoch
         self.pending: dict[bytes, Proposed] = dict(pending or {})
         self.re_init = re_init
+        self.receiver = receiver
 
     @classmethod
     def from_group_info(
-        cls, services: Services, group_info: GroupInfoIn, tree: bytes | None = None
+        cls,
+        services: Services,
+        group_info: GroupInfoIn,
+        tree: bytes | None = None,
+        receiver: Receiver | None = None,
     ) -> "PublicGroup":
         """Begin to follow a group.
 
@@ -93,11 +105,13 @@ class PublicGroup:
             group_info: as a member made it.
             tree: the ratchet tree, where the GroupInfo does not have it; octets of
                 the extension's data.
+            receiver: the external receiver that we are.
 
         Raises:
             MlsInvalid, MlsMissing, MlsUnsupported: as `open_group_info`.
         """
-        return cls(services, open_group_info(services, group_info, tree).epoch)
+        epoch = open_group_info(services, group_info, tree).epoch
+        return cls(services, epoch, receiver=receiver)
 
     # ---- questions
 
@@ -142,15 +156,30 @@ class PublicGroup:
             MlsMisuse: it is no PublicMessage.
         """
         body = decoded(message, self.services).body
-        if not isinstance(body, PublicMessage):
-            raise MlsMisuse("a public group follows PublicMessages only")
         self.check_not_ended()
-        opened = open_public_without_key(body)
+        opened = self._open(body)
         verified = verify(self.epoch, opened, self.services)
         now = env.now() if self.services.judge_lifetimes else None
         if verified.content.content_type is ContentType.PROPOSAL:
             return self.receive(verified, now)
         return self.stage(verified, now)
+
+    def _open(self, body: Body) -> AuthenticatedContent:
+        if isinstance(body, PublicMessage):
+            return open_public_without_key(body)
+        if isinstance(body, SemiPrivateMessage) and self.receiver is not None:
+            context = self.context
+            check_group_id(body.group_id, context.group_id)
+            check_epoch(body, context.epoch)
+            return open_as_receiver(
+                self.epoch.suite,
+                body,
+                self.receiver,
+                context.raw,
+                self.services.proposals,
+                self.services.limits,
+            )
+        raise MlsMisuse("a public group follows what it can read: PublicMessages")
 
     def check_not_ended(self) -> None:
         """O06: nothing is sent after a ReInit."""
@@ -233,4 +262,9 @@ def decoded(message: bytes | MlsMessageIn, services: Services) -> MlsMessageIn:
     """Read an MLSMessage, unless that was done."""
     if isinstance(message, MlsMessageIn):
         return message
-    return decode_message(message, services.proposals, services.limits)
+    return decode_message(
+        message,
+        services.proposals,
+        services.limits,
+        semi_private=services.semi_private,
+    )

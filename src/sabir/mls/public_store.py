@@ -13,6 +13,7 @@ from sabir.mls.proposals import Add, Proposal, ReInit, Update, read_proposal
 from sabir.mls.public_epoch import PublicEpoch
 from sabir.mls.public_group import PublicGroup
 from sabir.mls.ratchet_tree import RatchetTree, read_ratchet_tree
+from sabir.mls.semi_private_protection import Receiver
 from sabir.mls.services import Services
 from sabir.mls.tags import Tag
 from sabir.mls.validation.proof import PROOF
@@ -44,20 +45,27 @@ def encode_public_group(group: PublicGroup) -> bytes:
     )
 
 
-def read_public_group(services: Services, octets: bytes) -> PublicGroup:
+def read_public_group(
+    services: Services, octets: bytes, receiver: Receiver | None = None
+) -> PublicGroup:
     """Read what `encode_public_group` wrote.
+
+    Args:
+        services: the application.
+        octets: of the store.
+        receiver: the external receiver that we are; it is not stored.
 
     Raises:
         MlsMisuse: it is damaged, or of a version that we cannot read.
         MlsUnsupported: a suite or a proposal type is not configured.
     """
     try:
-        return read_whole(octets, lambda reader: _read(services, reader))
+        return read_whole(octets, lambda reader: _read(services, reader, receiver))
     except (Malformed, MlsInvalid) as wrong:
         raise MlsMisuse(f"the stored group is damaged: {wrong}") from None
 
 
-def _read(services: Services, reader: Reader) -> PublicGroup:
+def _read(services: Services, reader: Reader, receiver: Receiver | None) -> PublicGroup:
     if reader.fixed(len(MAGIC)) != MAGIC:
         raise MlsMisuse("this is no stored public group")
     version = reader.uint16()
@@ -72,7 +80,7 @@ def _read(services: Services, reader: Reader) -> PublicGroup:
     for reference, message in reader.vector(_read_pair):
         waiting[reference] = stored_proposal(services, reference, message)
     re_init = None if ended is None else stored_re_init(services, ended)
-    return PublicGroup(services, epoch, waiting, re_init)
+    return PublicGroup(services, epoch, waiting, re_init, receiver)
 
 
 def _read_pair(reader: Reader) -> tuple[bytes, bytes]:

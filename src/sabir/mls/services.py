@@ -49,6 +49,7 @@ class Services:
         judge_lifetimes: refuse key packages outside their lifetime on receipt, too
             (L05). A hub should; a member that was away for long would lose the
             group. What we send ourselves is always judged.
+        semi_private: understand SemiPrivateMessages, a draft under private numbers.
     """
 
     authentication: AuthenticationService
@@ -58,6 +59,7 @@ class Services:
     suites: Mapping[int, CipherSuite] = field(default_factory=lambda: SUITES)
     policy: ProposalPolicy = field(default_factory=AllowAll)
     judge_lifetimes: bool = False
+    semi_private: bool = False
 
     def suite(self, number: int) -> CipherSuite:
         """Return the suite with this number.

@@ -211,7 +211,7 @@ def test_an_unknown_wire_format_is_unsupported(number: int) -> None:
     assert (wrong.value.what, wrong.value.number) == ("wire format", number)
 
 
-@pytest.mark.parametrize("number", [0, 3, 4, 5, 0xFB01])
+@pytest.mark.parametrize("number", [0, 3, 4, 5, 0xFB00])
 def test_a_signed_content_is_of_a_message(number: int) -> None:
     with pytest.raises(MlsUnsupported):
         read_whole(uint16(number) + REMOVE.raw + b"\x00", read_authenticated_content)

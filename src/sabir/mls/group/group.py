@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sabir.crypto.secrets import Secret
 from sabir.mls.client import Identity, KeyPackageSecrets, MlsClient
+from sabir.mls.codepoints import WireFormat
 from sabir.mls.commit import HPKECiphertext
 from sabir.mls.env import Env
 from sabir.mls.errors import MlsInvalid, MlsMisuse
@@ -23,7 +24,7 @@ from sabir.mls.group.export import (
 from sabir.mls.group.external import PendingExternalJoin, join_by_commit
 from sabir.mls.group.join import NOWHERE, StagedWelcome, open_welcome
 from sabir.mls.group.load import load_rows
-from sabir.mls.group.messages import Outgoing, seal, sign, wire_format
+from sabir.mls.group.messages import Outgoing, seal, sign
 from sabir.mls.group.pending import CommitOptions, PendingCommit, make_commit
 from sabir.mls.group.process import Processed, StagedCommit, process
 from sabir.mls.group.propose import send_proposal, send_update
@@ -183,7 +184,7 @@ class MlsGroup:
             raise MlsMisuse("rule O07: proposals wait; commit before sending data")
         check_framing(self.group_context, data)
         services = self._client.services
-        message = sign(epoch, services, data, aad, wire_format(as_public=False))
+        message = sign(epoch, services, data, aad, WireFormat.PRIVATE_MESSAGE)
         return Outgoing(seal(env, epoch, services, message))
 
     def propose(

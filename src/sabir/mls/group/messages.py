@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sabir.mls.codepoints import WireFormat
 from sabir.mls.env import Env
 from sabir.mls.errors import MlsMisuse
+from sabir.mls.extensions import REQUIRED_WIRE_FORMATS, wire_formats_of
 from sabir.mls.framing import (
     Content,
     FramedContent,
@@ -14,6 +15,7 @@ from sabir.mls.framing import (
     encode_message,
 )
 from sabir.mls.group.epoch import Epoch, PastEpoch
+from sabir.mls.group_context import GroupContext
 from sabir.mls.leaf_node import LeafNode
 from sabir.mls.message_protection import (
     REUSE_GUARD_OCTETS,
@@ -25,6 +27,12 @@ from sabir.mls.message_protection import (
     sign_content,
 )
 from sabir.mls.secret_tree import Peeked, RatchetKind, SecretTree
+from sabir.mls.semi_private import SemiPrivateMessage, external_receivers_of
+from sabir.mls.semi_private_protection import (
+    as_private,
+    open_semi_private,
+    protect_semi_private,
+)
 from sabir.mls.services import Services
 from sabir.mls.validation.components import check_safe_aad
 from sabir.mls.validation.framing import check_member, verify_content
@@ -43,9 +51,23 @@ class Outgoing:
     reference: bytes | None = None
 
 
-def wire_format(*, as_public: bool) -> WireFormat:
-    """Return the form of a handshake."""
-    return WireFormat.PUBLIC_MESSAGE if as_public else WireFormat.PRIVATE_MESSAGE
+def handshake_form(
+    context: GroupContext, services: Services, *, as_public: bool
+) -> WireFormat:
+    """Return the form of a handshake of ours.
+
+    What is not public is semi-private where the group requires that form and names
+    external receivers.
+    """
+    if as_public:
+        return WireFormat.PUBLIC_MESSAGE
+    if services.semi_private and (
+        WireFormat.SEMI_PRIVATE_MESSAGE
+        in wire_formats_of(context.extensions, REQUIRED_WIRE_FORMATS)
+        and external_receivers_of(context.extensions, services.limits)
+    ):
+        return WireFormat.SEMI_PRIVATE_MESSAGE
+    return WireFormat.PRIVATE_MESSAGE
 
 
 def sign(
@@ -88,6 +110,20 @@ def seal(env: Env, epoch: Epoch, services: Services, message: VerifiedContent) -
         )
     kind = RatchetKind.of(message.content.content_type)
     key = epoch.secret_tree.next_key(epoch.own_leaf, kind)
+    if message.wire_format is WireFormat.SEMI_PRIVATE_MESSAGE:
+        context = epoch.context
+        return encode_message(
+            protect_semi_private(
+                suite,
+                message,
+                key,
+                epoch.sender_data,
+                env.random(REUSE_GUARD_OCTETS),
+                context.raw,
+                external_receivers_of(context.extensions, services.limits),
+                services.limits.padding_block_octets,
+            )
+        )
     return encode_message(
         protect_private(
             suite,
@@ -123,21 +159,28 @@ class OpenedPrivate:
         self.secret_tree.consume(self.peeked)
 
 
-def who_sent(epoch: Epoch | PastEpoch, message: PrivateMessage) -> SenderData:
-    """Find out who sent a PrivateMessage of an epoch."""
-    return open_sender_data(epoch.suite, message, epoch.sender_data)
+Sealed = PrivateMessage | SemiPrivateMessage
+"""What only members, or only they and some others, can read."""
+
+
+def who_sent(epoch: Epoch | PastEpoch, message: Sealed) -> SenderData:
+    """Find out who sent a sealed message of an epoch."""
+    private = (
+        as_private(message) if isinstance(message, SemiPrivateMessage) else (message)
+    )
+    return open_sender_data(epoch.suite, private, epoch.sender_data)
 
 
 def open_message(
     epoch: Epoch | PastEpoch,
     services: Services,
-    message: PrivateMessage,
+    message: Sealed,
     sender_data: SenderData,
 ) -> OpenedPrivate:
-    """Open and verify a PrivateMessage; nothing changes.
+    """Open and verify a sealed message; nothing changes.
 
     Raises:
-        Malformed, MlsInvalid: D01, D02, E07, F03, F05, F07, F10, F11.
+        Malformed, MlsInvalid: D01, D02, E07, F03, F05, F07, F10, F11, H05.
         MlsUnsupported: C09.
     """
     suite, context, sender = epoch.suite, epoch.context, sender_data.leaf_index
@@ -145,14 +188,13 @@ def open_message(
     leaf = check_member(leaves[sender] if sender < len(leaves) else None, sender)
     kind = RatchetKind.of(message.content_type)
     peeked = epoch.secret_tree.peek(sender, kind, sender_data.generation)
-    opened = open_private(
-        suite,
-        message,
-        sender_data,
-        peeked.message_key,
-        services.proposals,
-        services.limits,
-    )
+    key, known = peeked.message_key, (services.proposals, services.limits)
+    if isinstance(message, SemiPrivateMessage):
+        opened = open_semi_private(
+            suite, message, sender_data, key.key, key.nonce, context.raw, *known
+        )
+    else:
+        opened = open_private(suite, message, sender_data, key, *known)
     verified = verify_content(suite, opened, context.raw, leaf.signature_key)
     check_safe_aad(context, message.authenticated_data, services.limits)
     return OpenedPrivate(

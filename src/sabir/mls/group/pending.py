@@ -12,7 +12,7 @@ from sabir.mls.group.commit import Draft, NewLeaf, draft_commit
 from sabir.mls.group.covering import Covering, as_items, choose, fitting
 from sabir.mls.group.epoch import Epoch, GroupPsks, GroupState
 from sabir.mls.group.export import group_info_of, partial_group_info_of
-from sabir.mls.group.messages import seal, wire_format
+from sabir.mls.group.messages import handshake_form, seal
 from sabir.mls.group_info import GroupInfoIn
 from sabir.mls.proposal_list import ProposalList, Proposed
 from sabir.mls.proposals import Proposal, ReInit
@@ -149,7 +149,7 @@ def make_commit(
             signer=epoch.signature_key,
             init=epoch.secrets.init,
             psks=psks,
-            form=wire_format(as_public=options.as_public),
+            form=handshake_form(public.context, services, as_public=options.as_public),
             aad=options.aad,
             force_path=options.force_path or options.leaf is not None,
             keys=epoch.keys,

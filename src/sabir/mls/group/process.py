@@ -22,7 +22,7 @@ from sabir.mls.framing import (
     VerifiedContent,
 )
 from sabir.mls.group.epoch import Epoch, GroupPsks, GroupState, PastEpoch
-from sabir.mls.group.messages import OpenedPrivate, open_message, who_sent
+from sabir.mls.group.messages import OpenedPrivate, Sealed, open_message, who_sent
 from sabir.mls.key_schedule import (
     external_init_receive,
     joiner_secret,
@@ -35,6 +35,7 @@ from sabir.mls.proposals import Proposal
 from sabir.mls.psk import find_psks, psk_secret
 from sabir.mls.public_group import ProposalReceived, decoded
 from sabir.mls.secret_tree import RatchetKind
+from sabir.mls.semi_private import SemiPrivateMessage
 from sabir.mls.staging import PublicStage, verify
 from sabir.mls.treekem import PrivateKeys, open_path
 from sabir.mls.validation.commit import check_confirmation_tag
@@ -124,7 +125,7 @@ def process(
     body = received.body
     if isinstance(body, PublicMessage):
         return _process_public(env, client, state, body)
-    if isinstance(body, PrivateMessage):
+    if isinstance(body, PrivateMessage | SemiPrivateMessage):
         return _process_private(env, client, state, body)
     raise MlsMisuse(f"wire format {int(received.wire_format)} is no group message")
 
@@ -145,7 +146,7 @@ def _process_public(
 
 
 def _process_private(
-    env: Env, client: MlsClient, state: GroupState, body: PrivateMessage
+    env: Env, client: MlsClient, state: GroupState, body: Sealed
 ) -> Processed:
     epoch = _epoch_of(state, body)
     data = who_sent(epoch, body)
@@ -182,7 +183,7 @@ def _own_private(content_type: ContentType) -> OwnEcho:
     return OwnEcho(content_type)
 
 
-def _epoch_of(state: GroupState, body: PrivateMessage) -> Epoch | PastEpoch:
+def _epoch_of(state: GroupState, body: Sealed) -> Epoch | PastEpoch:
     """Find the epoch of a PrivateMessage among the current and those kept."""
     context = state.public.epoch.context
     check_group_id(body.group_id, context.group_id)

@@ -9,7 +9,7 @@ from sabir.mls.env import Env
 from sabir.mls.errors import MlsMisuse
 from sabir.mls.group.commit import NewLeaf
 from sabir.mls.group.epoch import Epoch, GroupState, OwnUpdate
-from sabir.mls.group.messages import Outgoing, seal, sign, wire_format
+from sabir.mls.group.messages import Outgoing, handshake_form, seal, sign
 from sabir.mls.proposal_list import Proposed
 from sabir.mls.proposals import Proposal, SelfRemove, Update
 from sabir.mls.staging import accept_proposal
@@ -33,7 +33,7 @@ def send_proposal(
     services = state.public.services
     if isinstance(proposal, SelfRemove):
         _check_first_self_remove(state.public.pending, epoch.own_leaf)
-    form = wire_format(as_public=as_public)
+    form = handshake_form(epoch.context, services, as_public=as_public)
     message = sign(epoch, services, proposal, aad, form)
     item = accept_proposal(state.public.epoch, message, services, env.now())
     sealed = seal(env, epoch, services, message)

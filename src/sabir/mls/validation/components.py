@@ -36,7 +36,9 @@ from sabir.mls.proposals import AppDataUpdate
 from sabir.mls.validation.rules import Rule
 from sabir.wire.errors import Malformed
 
-_DEFAULT_WIRE_FORMATS: Final = frozenset(WireFormat)
+_DEFAULT_WIRE_FORMATS: Final = frozenset(WireFormat) - {
+    WireFormat.SEMI_PRIVATE_MESSAGE
+}
 
 # ---- proposals
 

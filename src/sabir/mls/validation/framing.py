@@ -21,6 +21,7 @@ from sabir.mls.framing import (
 )
 from sabir.mls.leaf_node import LeafNode
 from sabir.mls.proposals import Add
+from sabir.mls.semi_private import SemiPrivateMessage
 from sabir.mls.validation.proof import PROOF
 from sabir.mls.validation.rules import Rule
 
@@ -32,7 +33,9 @@ def check_group_id(group_id: bytes, ours: bytes) -> None:
 
 
 def check_epoch(
-    message: FramedContent | PrivateMessage, current: int, kept: Container[int] = ()
+    message: FramedContent | PrivateMessage | SemiPrivateMessage,
+    current: int,
+    kept: Container[int] = (),
 ) -> None:
     """F02: handshakes are of the current epoch, application data of a kept one.
 
@@ -83,7 +86,7 @@ def check_sender(message: AuthenticatedContent) -> None:
     kind = message.content.content_type
     if sender.kind is SenderType.MEMBER:
         return
-    if message.wire_format is WireFormat.PRIVATE_MESSAGE:
+    if message.wire_format is not WireFormat.PUBLIC_MESSAGE:
         fits = False
     elif sender.kind is SenderType.EXTERNAL:
         fits = kind is ContentType.PROPOSAL

@@ -3,10 +3,11 @@
 import pytest
 
 from sabir.errors import Error
+from sabir.mls.codepoints import WireFormat
 from sabir.mls.errors import MlsMisuse
 from sabir.mls.group.group import MlsGroup
 from sabir.mls.group.load import migrated
-from sabir.mls.group.messages import sign, wire_format
+from sabir.mls.group.messages import sign
 from sabir.mls.group.state import (
     HEADER,
     KEYS,
@@ -159,7 +160,7 @@ def test_a_stored_proposal_that_is_another_content_is_refused(room: Room) -> Non
     rows = rows_of(room)
     epoch = room["ben"].state.epoch
     assert epoch is not None
-    form = wire_format(as_public=True)
+    form = WireFormat.PUBLIC_MESSAGE
     said = sign(epoch, room["ben"].public.services, b"data", b"", form)
     (key,) = (key for key in rows if key[0] == PROPOSAL)
     with pytest.raises(MlsMisuse, match="another content"):
