@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import pytest
 
 from sabir.errors import PeerMisbehaved
 from sabir.mls.validation.rules import Rule
+
+BROKEN: Final[set[Rule]] = set()
+"""The rules that tests of this session have seen refused."""
 
 
 @contextmanager
@@ -15,3 +19,4 @@ def violates(rule: Rule) -> Iterator[None]:
     with pytest.raises(PeerMisbehaved) as wrong:
         yield
     assert wrong.value.rule == rule.name, f"{wrong.value}, not {rule.name}"
+    BROKEN.add(rule)

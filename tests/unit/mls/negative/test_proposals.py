@@ -18,6 +18,7 @@ from sabir.mls.extensions import (
 )
 from sabir.mls.framing import Sender
 from sabir.mls.group.external import propose_as_external_sender
+from sabir.mls.group.group import stage_external_join
 from sabir.mls.group_context import GroupContext
 from sabir.mls.key_packages import KeyPackageIn, sign_key_package
 from sabir.mls.leaf_node import LeafNodeIn, Lifetime, sign_leaf_node
@@ -543,3 +544,22 @@ def test_keys_of_tests_are_keys(own: World) -> None:
     right = Update(carol.signed_leaf(source=LeafNodeSource.UPDATE))
     own.fork("bob").process(own.env, carol.proposal(right).message)
     own.fork_hub().process(own.env, carol.proposal(Add(key_package(own))).message)
+
+
+def test_l16_a_client_that_lists_default_types_makes_no_leaf(own: World) -> None:
+    client = own.person("zoe").client
+    right = client.capabilities
+    for extensions, proposals in (((1,), ()), ((), (3,))):
+        client.capabilities = Capabilities(
+            right.versions,
+            right.cipher_suites,
+            (*right.extensions, *extensions),
+            (*right.proposals, *proposals),
+            right.credentials,
+        )
+        with violates(Rule.L16):
+            client.key_package(own.env, suite=own.suite.number)
+        with violates(Rule.L16):
+            stage_external_join(
+                own.env, client, own.groups["alice"].group_info(with_tree=True)
+            )
