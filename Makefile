@@ -24,7 +24,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@touch $@
 
 servers: setup  ## install the real servers that the tests and the demo run
-	$(BIN)/python -m sabir.testing.install synapse prosody ejabberd ts-mls crabline prism smpp
+	$(BIN)/python -m sabir.testing.install synapse prosody ejabberd kannel ts-mls crabline prism smpp
 
 demo: setup  ## real servers, two networks, one conversation (CHECK=1: verify and exit)
 	$(BIN)/python -m sabir.testing.install synapse prosody

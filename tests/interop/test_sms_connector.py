@@ -454,7 +454,7 @@ async def test_the_rest_of_a_long_message_follows(desk: Desk) -> None:
     assert isinstance(outcomes[0], Sent)
     seen = await desk.smsc.seen()
     assert [each["udh"][-1] for each in seen] == [1, 2, 3]
-    assert len({each["udh"][3] for each in seen}) == 1
+    assert len({each["udh"][-3] for each in seen}) == 1
 
 
 async def test_a_late_answer_still_counts(

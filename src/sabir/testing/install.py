@@ -1,16 +1,18 @@
 """Installs the real servers that tests and the demo run, and the peer of MLS tests.
 
-    python -m sabir.testing.install synapse prosody ejabberd ts-mls crabline prism
+    python -m sabir.testing.install prosody kannel smpp
+
+and without a name: all of them.
 
 - Synapse comes by pip into a virtual environment of its own, under `.lab` in the
   checkout (elsewhere: SABIR_LAB_HOME).
-- Prosody and ejabberd come from Debian or Ubuntu by apt-get, as root or by `sudo -n`.
-  The services that such a package would start are kept from starting: our servers run
-  as children of the tests.
+- Prosody, ejabberd and Kannel (SMS) come from Debian or Ubuntu by apt-get, as root or
+  by `sudo -n`. The services that such a package would start are kept from starting: our
+  servers run as children of the tests.
 - ts-mls comes by `npm ci`, every package pinned by its digest, into `.lab` too. It
   needs node 18 or newer and npm; where they are absent they come like Prosody.
-- crabline (WhatsApp Cloud API, Telegram Bot API) and prism (any OpenAPI document) come
-  by `npm ci` likewise, with a node of their own (`sabir.testing.npm`).
+- crabline (WhatsApp Cloud API, Telegram Bot API), prism (any OpenAPI document) and smpp
+  (SMS) come by `npm ci` likewise, with a node of their own (`sabir.testing.npm`).
 - What is there already is left alone, without asking the network.
 """
 
@@ -30,7 +32,14 @@ from sabir.testing.npm import packages
 
 SYNAPSE_VERSION: Final = "1.163.2"
 
-SERVERS: Final = ("synapse", "prosody", "ejabberd", "ts-mls", *packages.COUNTERPARTS)
+SERVERS: Final = (
+    "synapse",
+    "prosody",
+    "ejabberd",
+    "kannel",
+    "ts-mls",
+    *packages.COUNTERPARTS,
+)
 
 NODE_MAJOR_MIN: Final = 18
 """The oldest node that ts-mls was seen to run on: that of Debian 12."""
@@ -47,6 +56,7 @@ _PACKAGES: Final = {
         "lua-event",
     ),
     "ejabberd": ("ejabberd", "erlang-p1-sqlite3"),
+    "kannel": ("kannel",),
 }
 
 _APT_SCRIPT: Final = """

@@ -72,8 +72,7 @@ class Smsc(ServerProcess):
             several = entry["udh"] or entry["sar"]
             name: tuple[str, Any] = ("one", entry["id"])
             if several:
-                reference = entry["udh"][3] if entry["udh"] else entry["sar"][0]
-                name = ("of several", reference)
+                name = ("of several", several[-3])
             joined[name] = joined.get(name, "") + entry["text"]
         return list(joined.values())
 

@@ -6,6 +6,7 @@
 //   POST /mo         {from, to, text, coding?, join?, only?, ref?}: a message from a phone
 //   POST /raw        {hex}: octets, as they are
 //   POST /redeliver  the last deliver_sm once more, with its sequence number
+//   POST /route      {number, system}: messages to it go to whoever binds so named
 //   POST /cut        end the sessions
 //   POST /dark       end them and listen no more; /light listens again
 //   POST /fault      see NO_FAULT; what is missing keeps its value
@@ -43,21 +44,22 @@ const STATES = { ENROUTE: 1, DELIVRD: 2, EXPIRED: 3, DELETED: 4, UNDELIV: 5, ACC
 
 let fault = { ...NO_FAULT }, log = [], pending = [], last = null;
 let nextId = 1000, reference = 1;
-const bound = new Set(), open = new Set();
+const bound = new Map(), open = new Set();   // session to system id
+const routes = new Map();                    // number to system id, where no phone has it
 const note = (kind, data) => log.push({ at: Date.now(), kind, ...data });
 const due = (name) => fault[name] > 0 && --fault[name] === 0;
 const counted = (name) => fault[name] > 0 && fault[name]-- > 0;
 
 // ---- towards the phone's side: kept until answered
 
-function deliver(options, what) { pending.push({ options, what, session: null }); pump(); }
+function deliver(options, what, system = SYSTEM_ID) { pending.push({ options, what, system, session: null }); pump(); }
+const sessionOf = (system = SYSTEM_ID) => [...bound].filter(([, id]) => id === system).at(-1)?.[0];
 
 function pump() {
-  const [session] = [...bound].slice(-1);
-  if (!session) return;
   for (const entry of pending) {
-    if (pending.filter((e) => e.session).length >= WINDOW) return;
-    if (entry.session) continue;
+    const session = sessionOf(entry.system);
+    if (entry.session || !session) continue;
+    if (pending.filter((e) => e.session === session).length >= WINDOW) continue;
     entry.session = session;
     const pdu = new smpp.PDU('deliver_sm', entry.options);
     session.send(pdu, (answer) => {
@@ -76,7 +78,7 @@ function gone(session) {
   pump();
 }
 
-function receipt(pdu, id) {
+function receipt(pdu, id, system) {
   const now = new Date().toISOString().replace(/\D/g, '').slice(2, 12);
   const text = textOf(pdu).slice(0, 20);
   const shown = fault.receiptIdHex ? Number(id).toString(16) : id;
@@ -88,7 +90,7 @@ function receipt(pdu, id) {
     source_addr_ton: pdu.dest_addr_ton, source_addr_npi: pdu.dest_addr_npi,
     source_addr: pdu.destination_addr, destination_addr: pdu.source_addr, esm_class: 4,
     short_message: `id:${shown}${rest} stat:${fault.receipt} err:000${end}`, ...options,
-  }, 'receipt');
+  }, 'receipt', system);
 }
 
 // ---- from the connector
@@ -115,21 +117,33 @@ function submit(session, pdu) {
   const id = String(nextId++);
   note('submit_sm', { ...seen, id });
   const wanted = pdu.registered_delivery && fault.receipt !== 'none';
-  const send = () => { receipt(pdu, id); if (fault.receiptTwice) receipt(pdu, id); };
+  const system = bound.get(session);
+  const send = () => { receipt(pdu, id, system); if (fault.receiptTwice) receipt(pdu, id, system); };
+  if (routes.has(pdu.destination_addr)) pass(pdu, routes.get(pdu.destination_addr));
   if (wanted && fault.receiptFirst) send();
   if (due('dropAfter')) session.destroy();
   else if (!counted('mute')) setTimeout(() => session.send(pdu.response({ message_id: id })), fault.late);
   if (wanted && !fault.receiptFirst) setTimeout(send, fault.receiptDelay);
 }
 
+function pass(pdu, system) {   // to another program instead of a phone
+  const names = ['source_addr_ton', 'source_addr_npi', 'source_addr', 'destination_addr', 'data_coding', 'short_message',
+    'message_payload', 'sar_msg_ref_num', 'sar_total_segments', 'sar_segment_seqnum'];
+  const kept = names.filter((name) => pdu[name] !== undefined).map((name) => [name, pdu[name]]);
+  const options = Object.fromEntries(kept), elements = pdu.short_message?.udh;
+  if (elements) options.short_message = { message: pdu.short_message.message,
+    udh: Buffer.concat([Buffer.from([Buffer.concat(elements).length]), ...elements]) };
+  deliver({ ...options, esm_class: pdu.esm_class & 0x40 }, 'mo', system);
+}
+
 function serve(session) {
   open.add(session);
   session.on('bind_transceiver', (pdu) => {
-    const ok = pdu.system_id === SYSTEM_ID && pdu.password === PASSWORD;
+    const ok = [SYSTEM_ID, ...routes.values()].includes(pdu.system_id) && pdu.password === PASSWORD;
     note('bind', { system_id: pdu.system_id, ok, secure: Boolean(session.socket.encrypted) });
     session.send(pdu.response({ command_status: ok ? 0 : smpp.ESME_RBINDFAIL, system_id: 'lab' }));
     if (!ok) return session.close();
-    bound.add(session);
+    bound.set(session, pdu.system_id);
     pump();
   });
   session.on('enquire_link', (pdu) => { note('enquire_link', {}); session.send(pdu.response()); });
@@ -164,7 +178,7 @@ function fromPhone({ from, to, text, coding = 'ucs2', join = 'udh', only, ref = 
 }
 
 function redeliver() {
-  const session = [...bound].at(-1);
+  const session = sessionOf();
   session.send(new smpp.PDU('deliver_sm', { ...last.options, sequence_number: last.sequence }), () => {});
 }
 
@@ -178,13 +192,14 @@ const cut = () => { for (const session of open) session.destroy(); };
 const ACTIONS = {
   '/log': () => ({ sessions: bound.size, pending: pending.length, log }),
   '/mo': (body) => { fromPhone(body); return {}; },
-  '/raw': ({ hex }) => { [...bound].at(-1).socket.write(Buffer.from(hex, 'hex')); return {}; },
+  '/raw': ({ hex }) => { sessionOf().socket.write(Buffer.from(hex, 'hex')); return {}; },
   '/redeliver': () => { redeliver(); return {}; },
+  '/route': ({ number, system }) => { routes.set(number, system); return {}; },
   '/cut': () => { cut(); return {}; },
   '/dark': () => { for (const server of servers) server.close(); cut(); return {}; },
   '/light': async () => { await listen(); return {}; },
   '/fault': (body) => (fault = { ...fault, ...body }),
-  '/reset': () => { fault = { ...NO_FAULT }; log = []; pending = []; return {}; },
+  '/reset': () => { fault = { ...NO_FAULT }; log = []; pending = []; routes.clear(); return {}; },
 };
 
 http.createServer(async (request, response) => {
