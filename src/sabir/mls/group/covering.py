@@ -8,6 +8,7 @@ trying.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from sabir.errors import PeerMisbehaved
 from sabir.mls.codepoints import ProposalKind
@@ -90,6 +91,10 @@ class Covering:
     applied: Applied
 
 
+ATTEMPTS_MAX: Final = 64
+"""Tries to leave out what is bad: a few bad ones among thousands. Members who propose
+more nonsense than that keep others' proposals waiting, but nobody from committing."""
+
 Attempt = Callable[[Sequence[Proposed]], Applied]
 """Applies waiting proposals together with what the committer adds."""
 
@@ -98,7 +103,8 @@ def fitting(chosen: Sequence[Proposed], attempt: Attempt) -> Covering:
     """Leave out what does not fit.
 
     What came first is preferred. Where all fits, as it nearly always does, there is
-    one attempt; else two for each bad one, times the logarithm of their number.
+    one attempt; else two for each bad one, times the logarithm of their number, up to
+    `ATTEMPTS_MAX`: what was not tried by then waits on.
 
     Raises:
         PeerMisbehaved, MlsMissing: of `attempt`, with no waiting proposal at all.
@@ -110,7 +116,9 @@ def fitting(chosen: Sequence[Proposed], attempt: Attempt) -> Covering:
             raise
     best = Covering((), attempt(()))
     waiting = [chosen]
-    while waiting:
+    for _ in range(ATTEMPTS_MAX):
+        if not waiting:
+            break
         part = waiting.pop()
         together = [*best.covered, *part]
         try:

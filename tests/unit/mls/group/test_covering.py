@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sabir.mls.errors import MlsInvalid, MlsMissing
 from sabir.mls.framing import Sender
-from sabir.mls.group.covering import as_items, fitting
+from sabir.mls.group.covering import ATTEMPTS_MAX, as_items, fitting
 from sabir.mls.proposal_list import Proposed
 from sabir.mls.proposals import Remove
 from sabir.mls.transition import Applied
@@ -78,6 +78,13 @@ def test_where_all_fits_there_is_one_attempt_and_few_for_one_bad_among_many() ->
     judge = Judge({500}, {})
     assert len(fitting(waiting(1000), judge).covered) == 999
     assert judge.attempts <= 22
+
+
+def test_much_nonsense_costs_some_attempts_and_no_more() -> None:
+    judge = Judge(set(range(0, 4000, 2)), {})
+    covering = fitting(waiting(4000), judge)
+    assert judge.attempts <= ATTEMPTS_MAX + 2
+    assert covering.covered  # some, and the rest waits
 
 
 def test_what_is_wrong_without_waiting_proposals_is_told() -> None:

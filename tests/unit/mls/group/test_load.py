@@ -144,6 +144,9 @@ def test_leaves_outside_of_a_past_tree_are_refused(room: Room) -> None:
     assert small != rows[key]
     with pytest.raises(MlsMisuse, match="stored leaf"):
         load(room, rows | {key: small})
+    large = rows[key][:size] + uint32(1 << 31) + rows[key][size + 4 :]
+    with pytest.raises(MlsMisuse, match="leaves"):
+        load(room, rows | {key: large})
 
 
 def test_a_past_epoch_without_its_secret_tree_is_refused(room: Room) -> None:
