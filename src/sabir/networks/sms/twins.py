@@ -10,7 +10,7 @@ what it got no answer for. So an identical deliver_sm is the same message if and
 
 import hashlib
 import json
-from collections import OrderedDict
+from collections import Counter, deque
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -31,9 +31,23 @@ REMEMBERED_MAX: Final = 1_000
 
 @dataclass(slots=True, kw_only=True)
 class _Seen:
+    digest: str
     sequence: int
     arrived_ms: float
     answered_ms: float | None = None
+
+    def is_again(self, sequence: int, arrived_ms: float) -> bool:
+        """Tell whether an identical delivery is this one once more."""
+        if self.sequence == sequence:
+            return True
+        if self.answered_ms is None:
+            return arrived_ms - self.arrived_ms > LATE_MS
+        was_late = self.answered_ms - self.arrived_ms > LATE_MS
+        return was_late and arrived_ms - self.answered_ms < LATE_REPEAT_MS
+
+    def is_settled(self, now_ms: float) -> bool:
+        """Tell whether the SMSC surely has our answer."""
+        return self.answered_ms is not None and now_ms >= self.answered_ms + SETTLED_MS
 
 
 def digest_of(octets: bytes) -> str:
@@ -50,49 +64,43 @@ class Twins:
     """
 
     def __init__(self, earlier: list[str], now_ms: float) -> None:
-        self._earlier = dict.fromkeys(earlier[-REMEMBERED_MAX:])
+        self._earlier = Counter(earlier[-REMEMBERED_MAX:])
         self._since_ms = now_ms
-        self._seen: OrderedDict[str, _Seen] = OrderedDict()
+        self._seen: deque[_Seen] = deque(maxlen=REMEMBERED_MAX)
 
     def is_twin(self, digest: str, sequence: int, arrived_ms: float) -> bool:
         """Tell whether we have it."""
-        if self._earlier and arrived_ms > self._since_ms + EARLIER_MS:
-            self._earlier.clear()
-        if digest in self._earlier:
-            del self._earlier[digest]
+        self._forget(arrived_ms)
+        if self._earlier[digest] > 0:
+            self._earlier[digest] -= 1
             self.taken(digest, sequence, arrived_ms)
             return True
-        seen = self._seen.get(digest)
-        if seen is None:
-            return False
-        if seen.sequence == sequence:
-            return True
-        answered = seen.answered_ms or arrived_ms
-        was_late = answered - seen.arrived_ms > LATE_MS
-        return was_late and arrived_ms - answered < LATE_REPEAT_MS
+        return any(
+            seen.digest == digest and seen.is_again(sequence, arrived_ms)
+            for seen in self._seen
+        )
 
     def taken(self, digest: str, sequence: int, arrived_ms: float) -> None:
         """Note that a message is about to be committed."""
-        self._seen.pop(digest, None)
-        self._seen[digest] = _Seen(sequence=sequence, arrived_ms=arrived_ms)
-        while len(self._seen) > REMEMBERED_MAX:
-            self._seen.popitem(last=False)
+        self._seen.append(
+            _Seen(digest=digest, sequence=sequence, arrived_ms=arrived_ms)
+        )
 
     def answered(self, digest: str, now_ms: float) -> None:
         """Note that the SMSC got our answer, as far as we can know."""
-        if digest in self._seen:
-            self._seen[digest].answered_ms = now_ms
+        for seen in self._seen:
+            if seen.digest == digest and seen.answered_ms is None:
+                seen.answered_ms = now_ms
 
     def open(self, now_ms: float) -> list[str]:
-        """Return what would come again if the session ended now."""
+        """Return what would come again if the session ended now, each so often."""
+        self._forget(now_ms)
+        fresh = [seen.digest for seen in self._seen if not seen.is_settled(now_ms)]
+        return [*self._earlier.elements(), *fresh]
+
+    def _forget(self, now_ms: float) -> None:
         if now_ms > self._since_ms + EARLIER_MS:
             self._earlier.clear()
-        fresh = [
-            digest
-            for digest, seen in self._seen.items()
-            if seen.answered_ms is None or now_ms < seen.answered_ms + SETTLED_MS
-        ]
-        return [*self._earlier, *fresh]
 
     def dump(self, now_ms: float) -> str:
         """Return it as text, for the next session."""

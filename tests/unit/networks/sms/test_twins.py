@@ -41,6 +41,15 @@ def test_the_next_session_repeats_what_was_open() -> None:
     assert take(later, 2, 30.0)
 
 
+def test_the_same_word_twice_comes_again_twice_and_no_more() -> None:
+    twins = Twins([], 0.0)
+    take(twins, 1, 10.0)
+    take(twins, 2, 11.0)
+    later = Twins.load(twins.dump(20.0), 0.0)
+    taken = [take(later, number, 30.0 + number, 31.0 + number) for number in (1, 2, 3)]
+    assert taken == [False, False, True]
+
+
 def test_five_seconds_of_life_settle_an_answer() -> None:
     twins = Twins([], 0.0)
     take(twins, 1, 10.0, 11.0)
