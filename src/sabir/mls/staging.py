@@ -18,6 +18,12 @@ from sabir.mls.group_context import GroupContext
 from sabir.mls.key_packages import KeyPackage
 from sabir.mls.leaf_node import LeafNode
 from sabir.mls.message_protection import proposal_reference
+from sabir.mls.next_epoch import (
+    effects_of,
+    new_context,
+    new_public_epoch,
+    provisional_context,
+)
 from sabir.mls.proposal_list import Proposed
 from sabir.mls.proposals import (
     Add,
@@ -38,10 +44,6 @@ from sabir.mls.transition import (
     check_credentials_supported,
     check_path_leaf,
     check_successor,
-    effects_of,
-    new_context,
-    new_public_epoch,
-    provisional_context,
 )
 from sabir.mls.treekem import merge_path
 from sabir.mls.validation.commit import check_path_present, resolve

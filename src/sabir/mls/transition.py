@@ -1,4 +1,4 @@
-"""From one epoch to the next, as far as everybody can see it (RFC 9420 12.3, 12.4).
+"""Applying a list of proposals, as far as everybody can see it (RFC 9420 12.2, 12.3).
 
 Members and hubs, senders and receivers apply a list of proposals by the same
 functions. Nothing is changed in place: a tree is copied before it grows, and what is
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from sabir.mls.app_data import apply_data_updates, judge_ephemeral
 from sabir.mls.codepoints import SenderType
 from sabir.mls.credentials import Where
-from sabir.mls.effects import Added, Effects, Removed, Updated
+from sabir.mls.effects import Added, Removed, Updated
 from sabir.mls.errors import MlsInvalid
 from sabir.mls.extensions import (
     EXTERNAL_SENDERS,
@@ -19,7 +19,7 @@ from sabir.mls.extensions import (
     external_senders_of,
     find_extension,
 )
-from sabir.mls.framing import Sender, VerifiedContent
+from sabir.mls.framing import Sender
 from sabir.mls.group_context import GroupContext
 from sabir.mls.key_packages import KeyPackage
 from sabir.mls.leaf_node import LeafNode, LeafNodeIn
@@ -28,9 +28,6 @@ from sabir.mls.proposals import Add, PreSharedKey
 from sabir.mls.public_epoch import PublicEpoch
 from sabir.mls.ratchet_tree import RatchetTree
 from sabir.mls.services import Services
-from sabir.mls.tags import Tag
-from sabir.mls.transcript import confirmed_hash, interim_hash
-from sabir.mls.validation.commit import next_epoch
 from sabir.mls.validation.components import (
     check_dictionary,
     check_dictionary_untouched,
@@ -383,72 +380,3 @@ def check_path_leaf(applied: Applied, leaf: LeafNodeIn, services: Services) -> L
             return checked
     check_member(applied.extensions, checked)
     return checked
-
-
-# ---- the new epoch
-
-
-def provisional_context(applied: Applied) -> GroupContext:
-    """Return the context under which path secrets are sealed (section 12.4.1).
-
-    It has the new epoch, the tree after the path, the new extensions, and the old
-    confirmed transcript hash.
-    """
-    old = applied.before.context
-    return replace(
-        old,
-        epoch=next_epoch(old.epoch),
-        tree_hash=applied.tree.tree_hash(),
-        extensions=applied.extensions,
-        raw=b"",
-    )
-
-
-def new_context(
-    applied: Applied, provisional: GroupContext, commit: VerifiedContent
-) -> GroupContext:
-    """Return the GroupContext of the epoch that a commit begins."""
-    before = applied.before
-    confirmed = confirmed_hash(
-        before.suite, before.interim_hash, commit.confirmed_transcript_input()
-    )
-    return replace(provisional, confirmed_transcript_hash=confirmed, raw=b"")
-
-
-def new_public_epoch(applied: Applied, context: GroupContext, tag: Tag) -> PublicEpoch:
-    """Put the public half of the new epoch together."""
-    suite = applied.before.suite
-    interim = interim_hash(suite, context.confirmed_transcript_hash, tag)
-    return PublicEpoch(suite, context, applied.tree, tag, interim)
-
-
-def effects_of(
-    applied: Applied, path_leaf: LeafNode | None, own_leaf: int | None = None
-) -> Effects:
-    """Say what a commit does.
-
-    Args:
-        applied: its proposals.
-        path_leaf: the committer's new leaf, where there is a path.
-        own_leaf: our place in the old tree; None for hubs and joiners.
-    """
-    updated = applied.updated
-    old = applied.before.tree.leaf(applied.committer_leaf)
-    if path_leaf is not None and old is not None and not applied.joins:
-        updated = (*updated, Updated(applied.committer_leaf, old, path_leaf))
-    context = applied.before.context
-    return Effects(
-        epoch=next_epoch(context.epoch),
-        committer=applied.committer,
-        committer_leaf=applied.committer_leaf,
-        proposals=applied.proposals,
-        added=applied.added,
-        removed=applied.removed,
-        updated=updated,
-        joiner=path_leaf if applied.joins else None,
-        old_extensions=context.extensions,
-        new_extensions=applied.extensions,
-        psks=tuple(proposal.psk for proposal in applied.proposals.psks),
-        re_init=applied.proposals.re_init,
-        self_removed=any(gone.leaf_index == own_leaf for gone in applied.removed),
-    )

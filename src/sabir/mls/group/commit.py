@@ -32,6 +32,12 @@ from sabir.mls.key_schedule import (
 )
 from sabir.mls.leaf_node import LeafNode, LeafNodeIn, sign_leaf_node
 from sabir.mls.message_protection import sign_content, with_confirmation_tag
+from sabir.mls.next_epoch import (
+    effects_of,
+    new_context,
+    new_public_epoch,
+    provisional_context,
+)
 from sabir.mls.psk import PskStore, find_psks, psk_secret
 from sabir.mls.services import Services
 from sabir.mls.transcript import confirmation_tag
@@ -39,10 +45,6 @@ from sabir.mls.transition import (
     Applied,
     check_credentials_supported,
     check_path_leaf,
-    effects_of,
-    new_context,
-    new_public_epoch,
-    provisional_context,
 )
 from sabir.mls.treekem import CreatedPath, PrivateKeys, create_path
 from sabir.mls.validation.commit import needs_path

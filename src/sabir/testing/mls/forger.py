@@ -41,12 +41,13 @@ from sabir.mls.message_protection import (
     proposal_reference,
     sender_data_keys,
 )
+from sabir.mls.next_epoch import provisional_context
 from sabir.mls.proposal_list import ProposalList, Proposed
 from sabir.mls.proposals import Proposal
 from sabir.mls.ratchet import MessageKey
 from sabir.mls.secret_tree import RatchetKind
 from sabir.mls.tags import Tag
-from sabir.mls.transition import Applied, apply_list, provisional_context
+from sabir.mls.transition import Applied, apply_list
 from sabir.mls.treekem import CreatedPath, create_path
 from sabir.mls.validation.proof import PROOF
 from sabir.testing.mls.world import Clock, Person, World
