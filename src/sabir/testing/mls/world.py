@@ -6,7 +6,7 @@ from typing import Final
 
 from sabir.crypto.secrets import Secret
 from sabir.crypto.suites import SUITES
-from sabir.mls.client import Identity, KeyPackageSecrets, MlsClient
+from sabir.mls.client import KNOWN_EXTENSIONS, Identity, KeyPackageSecrets, MlsClient
 from sabir.mls.codepoints import SenderType
 from sabir.mls.components import CommitContext, ComponentRefused
 from sabir.mls.credentials import BasicCredential
@@ -31,6 +31,7 @@ from sabir.mls.proposals import (
 )
 from sabir.mls.psk_ids import ExternalPsk, PreSharedKeyID
 from sabir.mls.public_group import PublicGroup
+from sabir.mls.semi_private import EXTERNAL_RECEIVERS
 from sabir.mls.services import Services
 from sabir.mls.staging import PublicStage
 from sabir.testing.mls.leaves import NOW_S, TrustAll
@@ -132,9 +133,11 @@ class Person:
         env: clock and dice, shared by all.
         name: its identity.
         suite: of its keys.
-        options: of its `Services`.
+        registry: the proposals it knows.
+        limits: of what it accepts.
+        judge_lifetimes: on receipt, too.
         leaf_extensions: of its leaves.
-        extensions: types it understands beyond the usual ones.
+        semi_private: it understands SemiPrivateMessages.
     """
 
     def __init__(
@@ -147,6 +150,7 @@ class Person:
         limits: Limits = DEFAULT_LIMITS,
         judge_lifetimes: bool = False,
         leaf_extensions: Extensions = (),
+        semi_private: bool = False,
     ) -> None:
         self.name = name
         self.suite = suite
@@ -162,9 +166,13 @@ class Person:
                 proposals=registry,
                 limits=limits,
                 judge_lifetimes=judge_lifetimes,
+                semi_private=semi_private,
             ),
             self.psks,
             [self.identity],
+            extensions=(*KNOWN_EXTENSIONS, EXTERNAL_RECEIVERS)
+            if semi_private
+            else KNOWN_EXTENSIONS,
             leaf_extensions=leaf_extensions,
         )
 
@@ -187,6 +195,7 @@ class World:
         limits: of all.
         judge_lifetimes: of all.
         leaf_extensions: of all.
+        semi_private: all understand SemiPrivateMessages.
 
     Attributes:
         env: everybody's clock.
@@ -205,10 +214,11 @@ class World:
         limits: Limits = DEFAULT_LIMITS,
         judge_lifetimes: bool = False,
         leaf_extensions: Extensions = (),
+        semi_private: bool = False,
     ) -> None:
         self.env = Clock(suite)
         self.suite = SUITES[suite]
-        self._options = (limits, judge_lifetimes, leaf_extensions)
+        self._options = (limits, judge_lifetimes, leaf_extensions, semi_private)
         self.people: dict[str, Person] = {}
         self.groups: dict[str, MlsGroup] = {}
         self.clerk = self.person("clerk").identity
@@ -236,7 +246,7 @@ class World:
         """Return a client, member or not."""
         found = self.people.get(name)
         if found is None:
-            limits, judge_lifetimes, leaf_extensions = self._options
+            limits, judge_lifetimes, leaf_extensions, semi_private = self._options
             found = self.people[name] = Person(
                 self.env,
                 name,
@@ -245,6 +255,7 @@ class World:
                 limits=limits,
                 judge_lifetimes=judge_lifetimes,
                 leaf_extensions=leaf_extensions,
+                semi_private=semi_private,
             )
         return found
 
