@@ -44,6 +44,17 @@ def own(request: pytest.FixtureRequest) -> World:
 
 _PARTIAL: Final = pytest.StashKey[bool]()
 
+_seen: Final[set[Rule]] = set()
+"""The rules that tests of this folder have broken."""
+
+
+@pytest.fixture(autouse=True)
+def _watch_rules() -> Iterator[None]:
+    """Tell the rules that are broken here from those of other folders."""
+    BROKEN.clear()
+    yield
+    _seen.update(BROKEN)
+
 
 def pytest_deselected(items: Sequence[pytest.Item]) -> None:
     """Hear that not all tests are run."""
@@ -63,12 +74,12 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     wrong = [
         f"no test here breaks {rule.name}: {rule.value}"
         for rule in Rule
-        if rule not in BROKEN and rule not in NOT_BROKEN
+        if rule not in _seen and rule not in NOT_BROKEN
     ]
     wrong += [
         f"{rule.name} is broken, so it is none of NOT_BROKEN"
         for rule in NOT_BROKEN
-        if rule in BROKEN
+        if rule in _seen
     ]
     if wrong:
         reporter = session.config.pluginmanager.get_plugin("terminalreporter")
