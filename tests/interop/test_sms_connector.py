@@ -571,6 +571,18 @@ async def test_between_commit_and_answer_a_cut_doubles_nothing(desk: Desk) -> No
     assert desk.texts() == ["once", "again"]
 
 
+async def test_after_a_restart_the_same_word_is_heard_again(desk: Desk) -> None:
+    async with desk.living():
+        await desk.says("ok")
+        await desk.comes("ok")
+        await until(lambda: _none_pending(desk.smsc))
+    async with desk.living():
+        await desk.says("where are you?")
+        await desk.says("ok")
+        await desk.counts(3)
+    assert desk.texts() == ["ok", "where are you?", "ok"]
+
+
 async def test_an_unreadable_message_is_kept_and_answered(desk: Desk) -> None:
     body = b"\0\x01\x01" + desk.phone.encode() + b"\0\x01\x01" + b"9" * 60
     pdu = (16 + len(body)).to_bytes(4) + b"\0\0\0\x05" + bytes(4) + b"\0\0\x30\x39"

@@ -163,15 +163,20 @@ class SmsKillRun:
 
     async def _room_talks(self) -> None:
         for number in range(self._messages):
-            text = Said("room", number).text(self._tag)
+            text = self._text("room", number)
             await self._lab.person.say(self._lab.room, text)
             await asyncio.sleep(self._pause_s)
 
     async def _phone_talks(self) -> None:
         for number in range(self._messages):
-            text = Said("phone", number).text(self._tag)
+            text = self._text("phone", number)
             await self._lab.smsc.says(PHONE, OURS, text)
             await asyncio.sleep(self._pause_s)
+
+    def _text(self, sender: str, number: int) -> str:
+        """Return a message; every fourth takes several text messages."""
+        filler = "долго ✓ " * 20 if number % 4 == 3 else ""
+        return f"{self._tag} {filler}{sender} {number}"
 
     async def _kill(self) -> None:
         for _ in range(self._kills):

@@ -74,19 +74,29 @@ class Intake:
             await self._handle(link, arrival)
 
     async def _handle(self, link: Link, arrival: Arrival) -> None:
-        arrived, twins = arrival.arrived, self._ledger.twins
+        arrived = arrival.arrived
         digest = digest_of(arrived.octets)
-        if twins.is_twin(digest, arrived.sequence, arrival.at_ms):
+        if self._is_here(arrival, digest):
             _log.info("sms_repeated", what="a delivery that is here already")
         else:
-            twins.taken(digest, arrived.sequence, arrival.at_ms)
             try:
                 await self._take(arrived.octets, arrived.message, digest)
             except StorageFailed:
                 link.answer(arrived.sequence, Status.TEMPORARY)
                 raise
         link.answer(arrived.sequence, Status.OK)
-        twins.answered(digest, self._host.clock.monotonic_ms())
+        self._ledger.twins.answered(digest, self._host.clock.monotonic_ms())
+
+    def _is_here(self, arrival: Arrival, digest: str) -> bool:
+        """Tell whether this was taken before; a receipt changes nothing twice."""
+        arrived = arrival.arrived
+        if arrived.message is not None and is_receipt(arrived.message):
+            return False
+        source = sender_of(arrived.octets)
+        sender = chat_of(source, self._config.reading.country) if source else ""
+        return self._ledger.twins.is_twin(
+            sender, digest, arrived.sequence, arrival.at_ms
+        )
 
     async def _take(self, octets: bytes, message: Message | None, digest: str) -> None:
         if message is None:

@@ -1,16 +1,19 @@
 """Which deliver_sm is one that we have already. Pure.
 
 SMPP gives messages no name, and people do say "ok" twice. An SMSC delivers again only
-what it got no answer for. So an identical deliver_sm is the same message if and only if
+what it got no answer for, and one person's messages in their order. So an identical
+deliver_sm is the same message if and only if
 
  * it has the same sequence number in the same session, or
- * the first came in a session that did not live 5 s beyond our answer, or
+ * the first came in a session that did not live 5 s beyond our answer, and nothing new
+   has come from its sender since, or
  * our answer to the first was late.
 """
 
 import hashlib
 import json
 from collections import Counter, deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -31,6 +34,7 @@ REMEMBERED_MAX: Final = 1_000
 
 @dataclass(slots=True, kw_only=True)
 class _Seen:
+    sender: str
     digest: str
     sequence: int
     arrived_ms: float
@@ -59,32 +63,39 @@ class Twins:
     """What came lately.
 
     Args:
-        earlier: what an earlier session left open.
+        earlier: senders and digests that an earlier session left open.
         now_ms: when this session was bound; milliseconds that never go back.
     """
 
-    def __init__(self, earlier: list[str], now_ms: float) -> None:
-        self._earlier = Counter(earlier[-REMEMBERED_MAX:])
+    def __init__(self, earlier: Iterable[tuple[str, str]], now_ms: float) -> None:
+        self._earlier: dict[str, Counter[str]] = {}
+        for sender, digest in earlier:
+            self._earlier.setdefault(sender, Counter())[digest] += 1
         self._since_ms = now_ms
         self._seen: deque[_Seen] = deque(maxlen=REMEMBERED_MAX)
 
-    def is_twin(self, digest: str, sequence: int, arrived_ms: float) -> bool:
-        """Tell whether we have it."""
+    def is_twin(
+        self, sender: str, digest: str, sequence: int, arrived_ms: float
+    ) -> bool:
+        """Tell whether we have it; note it as taken in any case."""
         self._forget(arrived_ms)
-        if self._earlier[digest] > 0:
-            self._earlier[digest] -= 1
-            self.taken(digest, sequence, arrived_ms)
-            return True
-        return any(
-            seen.digest == digest and seen.is_again(sequence, arrived_ms)
-            for seen in self._seen
-        )
-
-    def taken(self, digest: str, sequence: int, arrived_ms: float) -> None:
-        """Note that a message is about to be committed."""
+        earlier = self._earlier.get(sender, Counter())
+        again = earlier[digest] > 0
+        if again:
+            earlier[digest] -= 1
+        else:
+            again = any(
+                seen.digest == digest and seen.is_again(sequence, arrived_ms)
+                for seen in self._seen
+            )
+            if not again:  # what was open before it had been answered
+                self._earlier.pop(sender, None)
         self._seen.append(
-            _Seen(digest=digest, sequence=sequence, arrived_ms=arrived_ms)
+            _Seen(
+                sender=sender, digest=digest, sequence=sequence, arrived_ms=arrived_ms
+            )
         )
+        return again
 
     def answered(self, digest: str, now_ms: float) -> None:
         """Note that the SMSC got our answer, as far as we can know."""
@@ -92,11 +103,20 @@ class Twins:
             if seen.digest == digest and seen.answered_ms is None:
                 seen.answered_ms = now_ms
 
-    def open(self, now_ms: float) -> list[str]:
+    def open(self, now_ms: float) -> list[tuple[str, str]]:
         """Return what would come again if the session ended now, each so often."""
         self._forget(now_ms)
-        fresh = [seen.digest for seen in self._seen if not seen.is_settled(now_ms)]
-        return [*self._earlier.elements(), *fresh]
+        left = [
+            (sender, digest)
+            for sender, digests in self._earlier.items()
+            for digest in digests.elements()
+        ]
+        fresh = [
+            (seen.sender, seen.digest)
+            for seen in self._seen
+            if not seen.is_settled(now_ms)
+        ]
+        return (left + fresh)[-REMEMBERED_MAX:]
 
     def _forget(self, now_ms: float) -> None:
         if now_ms > self._since_ms + EARLIER_MS:
@@ -109,4 +129,4 @@ class Twins:
     @classmethod
     def load(cls, text: str | None, now_ms: float) -> Self:
         """Return what `dump` wrote, at the beginning of a session."""
-        return cls(json.loads(text or "[]"), now_ms)
+        return cls([(s, d) for s, d in json.loads(text or "[]")], now_ms)

@@ -64,17 +64,18 @@ class Smsc(ServerProcess):
         return int((await self.ask("log"))["pending"])
 
     async def texts(self, to: str) -> Sequence[str]:
-        """Return the texts that a phone got, its parts joined, in order."""
-        joined: dict[tuple[str, Any], str] = {}
+        """Return the texts that a phone shows, in order: those with all their parts."""
+        parts: list[tuple[list[str], int]] = []
+        places: dict[int, int] = {}
         for entry in await self.seen():
             if entry["to"] != to:
                 continue
-            several = entry["udh"] or entry["sar"]
-            name: tuple[str, Any] = ("one", entry["id"])
-            if several:
-                name = ("of several", several[-3])
-            joined[name] = joined.get(name, "") + entry["text"]
-        return list(joined.values())
+            reference, total, number = (entry["udh"] or entry["sar"] or (0, 1, 1))[-3:]
+            if number == 1:  # parts come in order; references come again after 256
+                places[reference] = len(parts)
+                parts.append(([], total))
+            parts[places[reference]][0].append(entry["text"])
+        return ["".join(found) for found, total in parts if len(found) == total]
 
     def _configure(self) -> None:
         """Everything is in the environment."""

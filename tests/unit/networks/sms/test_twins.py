@@ -3,12 +3,18 @@
 from sabir.networks.sms.twins import EARLIER_MS, REMEMBERED_MAX, Twins, digest_of
 
 
-def take(twins: Twins, sequence: int, at: float, answered: float | None = None) -> bool:
-    if twins.is_twin("d", sequence, at):
+def take(
+    twins: Twins,
+    sequence: int,
+    at: float,
+    answered: float | None = None,
+    digest: str = "d",
+    sender: str = "s",
+) -> bool:
+    if twins.is_twin(sender, digest, sequence, at):
         return False
-    twins.taken("d", sequence, at)
     if answered is not None:
-        twins.answered("d", answered)
+        twins.answered(digest, answered)
     return True
 
 
@@ -28,13 +34,14 @@ def test_a_late_answer_makes_a_repetition_likely() -> None:
     twins = Twins([], 0.0)
     assert take(twins, 1, 10.0, 6_000.0)
     assert not take(twins, 2, 6_100.0)
+    twins.answered("d", 6_101.0)
     assert take(twins, 3, 200_000.0)
 
 
 def test_the_next_session_repeats_what_was_open() -> None:
     twins = Twins([], 0.0)
     take(twins, 1, 10.0, 11.0)
-    assert twins.open(5_010.0) == ["d"]
+    assert twins.open(5_010.0) == [("s", "d")]
     later = Twins.load(twins.dump(5_000.0), 0.0)
     assert not take(later, 1, 20.0)
     later.answered("d", 21.0)
@@ -50,6 +57,13 @@ def test_the_same_word_twice_comes_again_twice_and_no_more() -> None:
     assert taken == [False, False, True]
 
 
+def test_something_new_of_the_sender_says_that_the_rest_was_answered() -> None:
+    twins = Twins([("s", "d"), ("t", "d")], 0.0)
+    assert take(twins, 1, 1.0, 2.0, digest="new")
+    assert take(twins, 2, 3.0, 4.0)
+    assert not take(twins, 3, 5.0, sender="t")
+
+
 def test_five_seconds_of_life_settle_an_answer() -> None:
     twins = Twins([], 0.0)
     take(twins, 1, 10.0, 11.0)
@@ -60,26 +74,26 @@ def test_five_seconds_of_life_settle_an_answer() -> None:
 def test_what_is_not_answered_stays_open() -> None:
     twins = Twins([], 0.0)
     take(twins, 1, 10.0)
-    assert twins.open(99_000.0) == ["d"]
+    assert twins.open(99_000.0) == [("s", "d")]
 
 
 def test_a_repetition_is_open_again() -> None:
-    twins = Twins(["d"], 0.0)
+    twins = Twins([("s", "d")], 0.0)
     assert not take(twins, 1, 20.0)
-    assert twins.open(30.0) == ["d"]
+    assert twins.open(30.0) == [("s", "d")]
 
 
 def test_what_does_not_come_for_long_is_no_repetition() -> None:
-    twins = Twins(["d"], 0.0)
-    assert twins.open(EARLIER_MS) == ["d"]
+    twins = Twins([("s", "d")], 0.0)
+    assert twins.open(EARLIER_MS) == [("s", "d")]
     assert take(twins, 1, EARLIER_MS + 1.0)
-    assert not Twins(["d"], 0.0).open(EARLIER_MS + 1.0)
+    assert not Twins([("s", "d")], 0.0).open(EARLIER_MS + 1.0)
 
 
 def test_memory_has_a_bound() -> None:
     twins = Twins([], 0.0)
     for number in range(REMEMBERED_MAX + 10):
-        twins.taken(str(number), number, 1.0)
+        take(twins, number, 1.0, digest=str(number))
     assert len(twins.open(2.0)) == REMEMBERED_MAX
 
 
