@@ -26,14 +26,18 @@ class Endpoint:
     @property
     def url(self) -> str:
         """Return the base address of the HTTP dialect."""
+        return f"http://{self._address}"
+
+    @property
+    def _address(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        return f"{host}:{self.port}"
 
     def __str__(self) -> str:
         """Return it as it is written in the configuration."""
         if self.path:
             return f"unix:{self.path}"
-        return self.url if self.is_http else f"tcp:{self.host}:{self.port}"
+        return self.url if self.is_http else f"tcp:{self._address}"
 
 
 def endpoint(text: str) -> Endpoint:

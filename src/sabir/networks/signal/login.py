@@ -148,14 +148,20 @@ class SignalLogin:
         except RpcError as error:
             if not isinstance(judge(error), Unlinked):
                 raise
-            # What the daemon holds of it is of no use to anybody any more.
-            await self._daemon().call(
-                "deleteLocalAccountData", {"account": chosen, "ignoreRegistered": True}
-            )
+            await self._forget(chosen)
             return await self._code()
         if values.get("review", NO) == YES:
             self._changed = await self._untrusted()
         return self._question() if self._changed else done
+
+    async def _forget(self, number: str) -> None:
+        """Drop what the daemon holds of an account that Signal does not know."""
+        params = {"account": number, "ignoreRegistered": True}
+        try:
+            await self._daemon().call("deleteLocalAccountData", params)
+        except RpcError as error:
+            if error.code != Kind.NO_METHOD:  # then linking writes over it
+                raise
 
     # ---- linking
 

@@ -10,7 +10,7 @@ BOB = PersonId("11111111-1111-4111-8111-11111111111b")
 CAROL = PersonId("22222222-2222-4222-8222-22222222222c")
 GROUP = "B" * 43 + "="
 DM = ChatId(f"dm:{BOB}")
-NAMES = {BOB: "Bob", CAROL: "Carol", OWN: "Ada"}
+NAMES: dict[PersonId, str] = {BOB: "Bob", CAROL: "Carol", OWN: "Ada"}
 T = 1_700_000_000_123
 
 Json = dict[str, Any]
