@@ -2,6 +2,8 @@
 
 import asyncio
 import base64
+import os
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -56,7 +58,7 @@ from sabir.networks.login import Ask, Done, ShowCode
 from sabir.networks.registry import check_account
 from sabir.networks.signal.config import account_config
 from sabir.networks.signal.connector import SignalAccount
-from sabir.networks.signal.login import SAME, SignalLogin
+from sabir.networks.signal.login import ANOTHER, SAME, SignalLogin
 from sabir.networks.signal.network import NETWORK
 from sabir.networks.signal.watch import KEPT
 from sabir.testing.clock import LoopClock
@@ -207,7 +209,7 @@ async def login(
     lab: SignalLab,
     phone: str,
     first: dict[str, str],
-    choice: str = "link another phone",
+    choice: str = ANOTHER,
 ) -> Done:
     """Link as `sabir account add signal` does."""
     flow = SignalLogin()
@@ -266,6 +268,66 @@ async def test_an_unlinked_device_says_so_and_is_linked_again(owner: Owner) -> N
         with pytest.raises(CredentialsRefused, match="scan the code"):
             await run
         assert refused is not None
+
+
+async def test_the_unlinked_phone_is_linked_again_by_the_same_dialogue(
+    owner: Owner,
+) -> None:
+    device = (await owner.lab.phone("show", name=owner.name))["linkedDevices"][-1]
+    await owner.lab.phone("unlink", name=owner.name, deviceId=device)
+    number = owner.people[owner.name]["number"]
+    owner.done = await login(owner.lab, owner.name, {}, choice=number)
+    assert owner.done.settings["aci"] == owner.aci
+    owner.account = owner.connector()
+    async with owner.running():
+        await owner.says(text="linked again")
+        await owner.takes_text("linked again")
+        assert isinstance(await owner.to_bob(plain("yes")), Sent)
+
+
+async def test_the_command_shows_the_code_and_completes_the_link(
+    owner: Owner, tmp_path: Path
+) -> None:
+    """`sabir account add` as people run it; another phone scans what it prints."""
+    phone = f"{owner.name}-cli"
+    added = await owner.lab.phone("person", name=phone)
+    kept = {n: v for n, v in os.environ.items() if not n.startswith(("SABIR", "XDG"))}
+    home = {**kept, "HOME": str(tmp_path)}
+    sabir = [sys.executable, "-m", "sabir.cli"]
+    init = await asyncio.create_subprocess_exec(*sabir, "init", env=home)
+    assert await init.wait() == 0
+    answers = {
+        "endpoint": f"tcp:127.0.0.1:{owner.lab.port}",
+        "files_dir": "",
+        "read_receipts": "no",
+        "account": ANOTHER,
+        "review": "no",
+    }
+    given = [
+        part for name, value in answers.items() for part in ("--set", f"{name}={value}")
+    ]
+    process = await asyncio.create_subprocess_exec(
+        *sabir,
+        *("account", "add", "signal", "signal"),
+        *given,
+        env=home,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    assert process.stdout is not None
+    shown = b""
+    while b"sgnl://" not in shown or not shown.endswith(b"\n"):
+        line = await process.stdout.readline()
+        assert line, shown.decode()
+        shown += line
+    assert "█" in shown.decode() or "▄" in shown.decode()
+    uri = shown.decode().rpartition("sgnl://")[2].strip()
+    await owner.lab.phone("scan", name=phone, uri=f"sgnl://{uri}")
+    rest, _ = await process.communicate()
+    assert process.returncode == 0, rest.decode()
+    assert "linked device of your Signal account" in rest.decode()
+    assert added["number"] not in (shown + rest).decode()
 
 
 # ---- words
