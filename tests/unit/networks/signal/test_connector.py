@@ -549,6 +549,42 @@ async def test_a_piece_without_a_form_is_refused() -> None:
         assert isinstance(await here.send(""), Refused)
 
 
+async def test_twenty_cuts_lose_nothing_double_nothing_and_keep_order() -> None:
+    """T12, with a daemon that keeps what was not acknowledged and knows times."""
+    async with bench(keeps=True) as here:
+        said: list[str] = []
+        async with here.running():
+            await here.send("first")
+        wrote = ["first"]
+        for cut in range(20):
+            here.account = here.connector()
+            piece = here.outgoing(f"out {cut}")
+            wrote.append(f"out {cut}")
+            async with here.running() as run:
+                for number in range(10):
+                    said.append(f"in {cut}.{number}")
+                    here.daemon.says(BOB, said[-1])
+                here.daemon.lose_answer, here.daemon.lose_send = (
+                    cut % 3 == 0,
+                    cut % 3 == 1,
+                )
+                try:
+                    await here.again(piece)
+                except Unavailable:
+                    await asyncio.wait([run])
+            here.account = here.connector()
+            async with here.running():
+                found = await here.account.lookup(piece, attempted_at=piece.sent_at)
+                if found == NotSent():
+                    assert isinstance(await here.again(piece), Sent)
+                else:
+                    assert isinstance(found, Sent)
+        async with here.running():
+            await here.host.until(lambda: here.texts()[-1:] == said[-1:])
+        assert here.texts() == said
+        assert [call.params["message"] for call in here.daemon.calls] == wrote
+
+
 # ---- nothing private in a log
 
 
