@@ -36,9 +36,7 @@ from sabir.mls.proposals import AppDataUpdate
 from sabir.mls.validation.rules import Rule
 from sabir.wire.errors import Malformed
 
-_DEFAULT_WIRE_FORMATS: Final = frozenset(WireFormat) - {
-    WireFormat.SEMI_PRIVATE_MESSAGE
-}
+_DEFAULT_WIRE_FORMATS: Final = frozenset(WireFormat) - {WireFormat.SEMI_PRIVATE_MESSAGE}
 
 # ---- proposals
 
