@@ -8,13 +8,11 @@ long the others take meanwhile is measured on real servers, by `bench/isolation.
 
 import asyncio
 import io
-import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-import structlog
 
 from sabir.agent.agent import AccountConnector, Agent, ChatAddress
 from sabir.cli.logs import configure_logs
@@ -34,15 +32,9 @@ ALONE, SHARED, TROUBLED = "alone", "shared", "troubled"
 
 
 @pytest.fixture(autouse=True)
-def _logs_as_in_life() -> Iterator[None]:
+def _logs_as_in_life() -> None:
     """Log as `sabir up` does; structlog's own tracebacks take half a second each."""
-    root = logging.getLogger()
-    level, handlers = root.level, root.handlers[:]
     configure_logs("info", "json", out=io.StringIO())
-    yield
-    structlog.reset_defaults()
-    root.setLevel(level)
-    root.handlers[:] = handlers
 
 
 class HoldingClock(HurriedClock):

@@ -4,7 +4,6 @@ import errno
 import io
 import json
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,16 +38,6 @@ class FixedClock:
 
     async def sleep(self, duration_ms: int) -> None:
         raise AssertionError(duration_ms)
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    level, handlers = root.level, root.handlers[:]
-    yield
-    structlog.reset_defaults()
-    root.setLevel(level)
-    root.handlers[:] = handlers
 
 
 def _logs(level: LogLevel = "debug", log_format: LogFormat = "json") -> io.StringIO:
