@@ -20,7 +20,7 @@ async def test_kills_lose_and_double_nothing(tmp_path: Path) -> None:
         report = await run.run()
         log = (lab.sabir.folder / "sabir.log").read_text(errors="replace")
     print(report.figures())
-    for findings in (report.to_sms, report.to_xmpp):
+    for findings in (report.from_room, report.to_room):
         assert findings.sent == MESSAGES
         assert findings.is_clean
         assert findings.arrived + len(findings.ambiguous) == MESSAGES

@@ -22,7 +22,7 @@ async def test_twenty_kills_lose_and_double_nothing(tmp_path: Path) -> None:
         run = SmsKillRun(lab, seed=seed, kills=20, messages=MESSAGES)
         report = await run.run()
     print(report.figures())
-    for findings in (report.to_sms, report.to_xmpp):
+    for findings in (report.from_room, report.to_room):
         assert findings.sent == MESSAGES
         assert findings.is_clean
         assert findings.arrived + len(findings.ambiguous) == MESSAGES
