@@ -89,6 +89,10 @@ class TsMlsGroup:
     def __init__(self, peer: TsMls, members: int, populated: str) -> None:
         self.peer = peer
         self.alice, joiner = self._client("alice"), self._client("joiner")
+        self.identity = {
+            "sig_priv": self.alice["sig_priv"],
+            "sig_pub": self.alice["signature_key"],
+        }
         self.before = peer.call("create", kp=self.alice["kp"], group_id="aa")["g"]
         first = [_added(self._client(f"{number}")) for number in range(members - 2)]
         if first:
@@ -112,8 +116,8 @@ class TsMlsGroup:
         updated = self._fork(self.committer)
         self.path_commit = peer.call("commit", g=updated)["commit"]
 
-    def _client(self, name: str) -> dict[str, Any]:
-        return self.peer.call("keypackage", suite=1, identity=name)
+    def _client(self, name: str, **identity: str) -> dict[str, Any]:
+        return self.peer.call("keypackage", suite=1, identity=name, **identity)
 
     def _fork(self, group: str) -> str:
         return str(self.peer.call("fork", g=group)["g"])
@@ -145,7 +149,7 @@ class TsMlsGroup:
 
     def _create(self) -> float:
         """Make the keys and the leaf, too, as Sabir does in this one operation."""
-        made = self._client("founder")
+        made = self._client("alice", **self.identity)
         spent = self.peer.last_ms
         spent += self._call("create", kp=made["kp"], group_id="bb")
         self.peer.call("drop", kp=made["kp"])
@@ -154,7 +158,9 @@ class TsMlsGroup:
     def operations(self) -> Mapping[str, Operation]:
         call = self._call
         return {
-            "key_package": lambda: call("keypackage", suite=1, identity="new"),
+            "key_package": lambda: call(
+                "keypackage", suite=1, identity="alice", **self.identity
+            ),
             "create": self._create,
             "add": lambda: call("commit", self.before, proposals=self.adds),
             "join": lambda: call("join", kp=self.joiner, welcome=self.welcome),

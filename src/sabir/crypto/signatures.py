@@ -13,6 +13,9 @@ PRIVATE_KEYS_KEPT_MAX: Final = 16
 """Our own signature keys: one a client. They live for months, so keeping them here
 shows an attacker nothing that the client's store would not."""
 
+_PROBE: Final = b"sabir: do these keys belong together?"
+"""What MLS signs begins with `MLS 1.0 ` behind a length: never with these octets."""
+
 
 @lru_cache(maxsize=PUBLIC_KEYS_KEPT_MAX)
 def _public(scheme: SignatureScheme, octets: bytes) -> Any:
@@ -51,6 +54,15 @@ def signature_key_pair(suite: CipherSuite, seed: bytes) -> tuple[bytes, bytes]:
         BadKey: the seed has another length.
     """
     return suite.signature.key_pair(seed)
+
+
+def is_signature_key_pair(suite: CipherSuite, private: bytes, public: bytes) -> bool:
+    """Say whether what one key signs is right by the other."""
+    try:
+        signature = sign(suite, private, _PROBE)
+    except BadKey:
+        return False
+    return verify(suite, public, _PROBE, signature)
 
 
 def check_public_key(suite: CipherSuite, public: bytes) -> bool:

@@ -10,7 +10,7 @@ from typing import Final
 
 from sabir.crypto import hpke
 from sabir.crypto.secrets import Secret
-from sabir.crypto.signatures import signature_key_pair
+from sabir.crypto.signatures import is_signature_key_pair, signature_key_pair
 from sabir.crypto.suites import CipherSuite
 from sabir.mls.capabilities import Capabilities
 from sabir.mls.codepoints import (
@@ -43,7 +43,7 @@ from sabir.mls.key_packages import (
 from sabir.mls.leaf_node import LeafNodeIn, Lifetime, sign_leaf_node
 from sabir.mls.psk import PskStore
 from sabir.mls.services import Services
-from sabir.mls.validation.key_package import validate_key_package
+from sabir.mls.validation.key_package import validate_new_key_package
 from sabir.mls.validation.leaf_node import (
     LeafRules,
     check_defaults_unlisted,
@@ -79,12 +79,22 @@ class Identity:
         credential: what others see.
         public: signature key.
         private: signature key.
+
+    Raises:
+        MlsMisuse: the keys are not the two halves of a pair.
     """
 
     suite: CipherSuite
     credential: Credential
     public: bytes
     private: Secret
+
+    def __post_init__(self) -> None:
+        if not is_signature_key_pair(self.suite, self.private.reveal(), self.public):
+            raise MlsMisuse(
+                f"these are not the halves of one {self.suite.signature.name} key"
+                " pair; give the public key that was made with this private one"
+            )
 
     @classmethod
     def generate(
@@ -266,7 +276,7 @@ class MlsClient:
             limits=self.services.limits,
             suites=self.services.suites,
         )
-        checked = validate_key_package(package, rules, env.now())
+        checked = validate_new_key_package(package, rules, env.now())
         secrets = KeyPackageSecrets(
             checked, Secret(init_private), Secret(private), signature_key
         )

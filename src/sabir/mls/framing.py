@@ -165,6 +165,7 @@ _MESSAGES: Final = frozenset(
         WireFormat.SEMI_PRIVATE_MESSAGE,
     }
 )
+_TREE_CARRIERS: Final = frozenset({WireFormat.WELCOME, WireFormat.GROUP_INFO})
 _CONTEXT_SIGNERS: Final = frozenset({SenderType.MEMBER, SenderType.NEW_MEMBER_COMMIT})
 
 
@@ -438,7 +439,7 @@ def decode_message(
     number = reader.uint16()
     if number == WireFormat.SEMI_PRIVATE_MESSAGE and not semi_private:
         raise MlsUnsupported("wire format", number)
-    carries_tree = number in {WireFormat.WELCOME, WireFormat.GROUP_INFO}
+    carries_tree = number in _TREE_CARRIERS
     size_max = limits.tree_octets_max if carries_tree else limits.message_octets_max
     if len(data) > size_max:
         raise Malformed("C03", f"message of {len(data)} octets, limit {size_max}")

@@ -75,7 +75,11 @@ class Reader:
 
     def length(self, limit: int = VECTOR_OCTETS_MAX) -> int:
         """Take the length in front of a vector; check it against input and limit."""
-        first = self.uint8()
+        start = self.position
+        if start >= self.end:
+            raise Malformed("C03", "1 octet wanted, 0 left")
+        self.position = start + 1
+        first = self.data[start]
         prefix = first >> 6
         if prefix == 0:
             size = first
@@ -165,29 +169,38 @@ def read_whole(data: bytes, read: Callable[[Reader], T]) -> T:
 
 def uint8(value: int) -> bytes:
     """Write a `uint8`."""
-    return _uint(value, 1)
+    try:
+        return value.to_bytes(1, "big")
+    except OverflowError:
+        raise _too_large(value, 1) from None
 
 
 def uint16(value: int) -> bytes:
     """Write a `uint16`."""
-    return _uint(value, 2)
+    try:
+        return value.to_bytes(2, "big")
+    except OverflowError:
+        raise _too_large(value, 2) from None
 
 
 def uint32(value: int) -> bytes:
     """Write a `uint32`."""
-    return _uint(value, 4)
+    try:
+        return value.to_bytes(4, "big")
+    except OverflowError:
+        raise _too_large(value, 4) from None
 
 
 def uint64(value: int) -> bytes:
     """Write a `uint64`."""
-    return _uint(value, 8)
-
-
-def _uint(value: int, size: int) -> bytes:
     try:
-        return value.to_bytes(size, "big")
+        return value.to_bytes(8, "big")
     except OverflowError:
-        raise NotEncodable("C03", f"{value} in {size} octets") from None
+        raise _too_large(value, 8) from None
+
+
+def _too_large(value: int, size: int) -> NotEncodable:
+    return NotEncodable("C03", f"{value} in {size} octets")
 
 
 def varint(value: int) -> bytes:
@@ -197,7 +210,7 @@ def varint(value: int) -> bytes:
         NotEncodable: C03 beyond `VECTOR_OCTETS_MAX`.
     """
     if value <= _ONE_OCTET_MAX:
-        return bytes((value,))
+        return value.to_bytes(1, "big")
     if value <= _TWO_OCTETS_MAX:
         return (value | 0x4000).to_bytes(2, "big")
     if value > VECTOR_OCTETS_MAX:

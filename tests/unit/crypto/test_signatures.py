@@ -18,6 +18,17 @@ def test_sign_and_verify(suite: CipherSuite) -> None:
 
 
 @ALL
+def test_the_halves_of_two_pairs_are_no_pair(suite: CipherSuite) -> None:
+    size = suite.signature.private_octets
+    private, public = signatures.signature_key_pair(suite, bytes(range(size)))
+    other, _ = signatures.signature_key_pair(suite, bytes(range(1, size + 1)))
+    assert signatures.is_signature_key_pair(suite, private, public)
+    assert not signatures.is_signature_key_pair(suite, other, public)
+    assert not signatures.is_signature_key_pair(suite, b"", public)
+    assert not signatures.is_signature_key_pair(suite, private, b"")
+
+
+@ALL
 def test_what_is_no_key_verifies_nothing(suite: CipherSuite) -> None:
     for wrong in (b"", bytes(suite.signature.public_octets)):
         assert not signatures.check_public_key(suite, wrong)

@@ -2,13 +2,18 @@
 
 import pytest
 
+from sabir.crypto.secrets import Secret
 from sabir.crypto.suites import SUITES
+from sabir.mls.client import Identity
 from sabir.mls.codepoints import GREASE
 from sabir.mls.components import is_last_resort
 from sabir.mls.errors import MlsMisuse, MlsUnsupported
 from sabir.mls.framing import decode_message, encode_message
 from sabir.mls.key_packages import KeyPackageIn
+from sabir.mls.validation.key_package import validate_key_package
+from sabir.mls.validation.leaf_node import LeafRules
 from sabir.mls.validation.rules import Rule
+from sabir.testing.mls.clients import Believing
 from sabir.testing.mls.rules import violates
 from tests.unit.mls.group.world import ENV, client
 
@@ -24,6 +29,8 @@ def test_a_key_package_is_valid_and_lives_for_four_weeks(suite: int) -> None:
     assert isinstance(read, KeyPackageIn)
     assert read == secrets.key_package == package
     assert not is_last_resort(package.extensions)
+    rules = LeafRules(suite=SUITES[suite], authentication=Believing())
+    assert validate_key_package(read, rules, ENV.now()) == package
 
 
 def test_a_key_package_of_last_resort_says_so() -> None:
@@ -36,6 +43,14 @@ def test_a_key_package_that_others_would_refuse_is_not_made() -> None:
         client("ann").key_package(ENV, suite=1, lifetime_s=93 * 86_400)
     with violates(Rule.L05):
         client("ann").key_package(ENV, suite=1, lifetime_s=-1)
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_an_identity_of_two_half_pairs_is_refused(suite: int) -> None:
+    ann, bob = (client(name, suite).identities[suite] for name in ("ann", "bob"))
+    for private in (bob.private, Secret(b"")):
+        with pytest.raises(MlsMisuse, match="not the halves of one"):
+            Identity(SUITES[suite], ann.credential, ann.public, private)
 
 
 def test_there_is_an_identity_for_each_suite_in_use() -> None:

@@ -3,7 +3,6 @@
 from sabir.crypto import hpke
 from sabir.crypto.secrets import Secret
 from sabir.mls.client import MlsClient
-from sabir.mls.credentials import Where
 from sabir.mls.env import Env
 from sabir.mls.extensions import Extensions
 from sabir.mls.group.epoch import Epoch, GroupState
@@ -16,7 +15,7 @@ from sabir.mls.transcript import CONFIRMED_AT_START, confirmation_tag, interim_h
 from sabir.mls.transition import check_external_senders
 from sabir.mls.treekem import PrivateKeys
 from sabir.mls.validation.components import check_dictionary, check_member
-from sabir.mls.validation.leaf_node import LeafRules, validate_leaf_node
+from sabir.mls.validation.leaf_node import LeafRules, validate_new_leaf_node
 
 
 def create_group(
@@ -47,9 +46,7 @@ def create_group(
         limits=services.limits,
         suites=services.suites,
     )
-    leaf = validate_leaf_node(
-        client.leaf(env, identity, public), rules, Where.KEY_PACKAGE, now=env.now()
-    )
+    leaf = validate_new_leaf_node(client.leaf(env, identity, public), rules, env.now())
     check_member(extensions, leaf)
     tree = RatchetTree.of_founder(chosen, leaf)
     context = GroupContext(

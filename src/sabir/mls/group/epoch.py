@@ -6,9 +6,8 @@ tree and the exporter tree, which forget what was used, and the proposals that w
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from itertools import takewhile
 
 from sabir.crypto.secrets import Secret
 from sabir.crypto.suites import CipherSuite
@@ -216,18 +215,11 @@ class GroupState:
         With one go all before it, whatever the clock said then: they are stored as
         changes against it.
         """
-        age_max = self.public.services.limits.past_epoch_age_s_max
-        kept = tuple(takewhile(lambda past: now - past.ended <= age_max, self.past))
-        if len(kept) == len(self.past):
-            return self
-        return GroupState(
-            self.public,
-            self.epoch,
-            self.status,
-            kept,
-            self.resumption,
-            self.own_updates,
-        )
+        oldest = now - self.public.services.limits.past_epoch_age_s_max
+        for count, past in enumerate(self.past):
+            if past.ended < oldest:
+                return replace(self, past=self.past[:count])
+        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,11 @@ from sabir.mls.codepoints import MLS10
 from sabir.mls.credentials import Where
 from sabir.mls.errors import MlsInvalid
 from sabir.mls.key_packages import TBS_LABEL, KeyPackage, KeyPackageIn
-from sabir.mls.validation.leaf_node import LeafRules, validate_leaf_node
+from sabir.mls.validation.leaf_node import (
+    LeafRules,
+    validate_leaf_node,
+    validate_new_leaf_node,
+)
 from sabir.mls.validation.proof import PROOF
 from sabir.mls.validation.rules import Rule
 
@@ -32,13 +36,33 @@ def validate_key_package(
     Raises:
         MlsInvalid: the rule that is broken, of K or L.
     """
+    _check_all_but_signature(key_package, rules)
+    leaf = validate_leaf_node(key_package.leaf_node, rules, Where.KEY_PACKAGE, now=now)
+    check_signature(key_package, rules.suite)
+    return KeyPackage(key_package, leaf, PROOF)
+
+
+def validate_new_key_package(
+    key_package: KeyPackageIn, rules: LeafRules, now: int
+) -> KeyPackage:
+    """Check a key package of ours, signed a moment ago.
+
+    As `validate_key_package`, but both signatures are believed: `sign_leaf_node` and
+    `sign_key_package` made them, with the private half of the leaf's signature key.
+
+    Raises:
+        MlsInvalid: the rule that is broken, by which others would refuse it.
+    """
+    _check_all_but_signature(key_package, rules)
+    leaf = validate_new_leaf_node(key_package.leaf_node, rules, now)
+    return KeyPackage(key_package, leaf, PROOF)
+
+
+def _check_all_but_signature(key_package: KeyPackageIn, rules: LeafRules) -> None:
     check_version_and_suite(key_package, rules.version, rules.suite)
     check_extensions(key_package)
     check_init_key(key_package, rules.suite)
     check_keys_differ(key_package)
-    leaf = validate_leaf_node(key_package.leaf_node, rules, Where.KEY_PACKAGE, now=now)
-    check_signature(key_package, rules.suite)
-    return KeyPackage(key_package, leaf, PROOF)
 
 
 def check_version_and_suite(

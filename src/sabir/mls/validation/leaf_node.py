@@ -120,6 +120,27 @@ def validate_leaf_node(
     Raises:
         MlsInvalid: the rule that is broken.
     """
+    _check_all_but_signature(leaf, rules, where, now)
+    check_signature(leaf, rules.suite, group_id, leaf_index)
+    return LeafNode(leaf, PROOF)
+
+
+def validate_new_leaf_node(leaf: LeafNodeIn, rules: LeafRules, now: int) -> LeafNode:
+    """Check a leaf of ours for a key package, signed a moment ago.
+
+    As `validate_leaf_node`, but the signature is believed: `sign_leaf_node` made it,
+    with the private half of the leaf's signature key.
+
+    Raises:
+        MlsInvalid: the rule that is broken, by which others would refuse the leaf.
+    """
+    _check_all_but_signature(leaf, rules, Where.KEY_PACKAGE, now)
+    return LeafNode(leaf, PROOF)
+
+
+def _check_all_but_signature(
+    leaf: LeafNodeIn, rules: LeafRules, where: Where, now: int | None
+) -> None:
     check_source(leaf, where)
     check_lifetime_length(leaf, rules.limits)
     if now is not None:
@@ -129,8 +150,6 @@ def validate_leaf_node(
     check_capabilities(leaf, rules)
     check_keys(leaf, rules.suite)
     check_credential(leaf, rules, where)
-    check_signature(leaf, rules.suite, group_id, leaf_index)
-    return LeafNode(leaf, PROOF)
 
 
 # ---- the leaf itself

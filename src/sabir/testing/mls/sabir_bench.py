@@ -1,14 +1,19 @@
-"""Our core under `bench/mls.py`: each operation once, on groups made before."""
+"""Our core under `bench/mls.py`: each operation once, on groups made before.
+
+Messages, Welcomes and key packages go in and come out as octets: reading and writing
+them is part of every operation.
+"""
 
 import gc
 import time
 import tracemalloc
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from sabir.mls.client import MlsClient
-from sabir.mls.framing import encode_message
+from sabir.mls.framing import decode_message, encode_message
 from sabir.mls.group.group import (
     MlsGroup,
     accept,
@@ -16,6 +21,7 @@ from sabir.mls.group.group import (
     stage_welcome,
 )
 from sabir.mls.group.process import ApplicationMessage, StagedCommit
+from sabir.mls.key_packages import KeyPackageIn
 from sabir.mls.proposals import Add
 from sabir.testing.mls.clients import SystemEnv, make_client
 
@@ -43,6 +49,12 @@ def _added(client: MlsClient) -> Add:
     return Add(client.key_package(ENV, suite=SUITE)[0])
 
 
+def _received(key_package: bytes) -> Add:
+    body = decode_message(key_package).body
+    assert isinstance(body, KeyPackageIn)
+    return Add(body)
+
+
 def _merged(group: MlsGroup, message: bytes) -> None:
     staged = group.process(ENV, message)
     assert isinstance(staged, StagedCommit)
@@ -63,7 +75,7 @@ class SabirGroup:
         self._alice = make_client(ENV, "alice")
         self._joiner = make_client(ENV, "joiner")
         package, secrets = self._joiner.key_package(ENV, suite=SUITE)
-        self._adds = [Add(package)]
+        self._adds = [encode_message(package)]
         self._key_packages = [secrets]
         group = MlsGroup.create(ENV, self._alice, GROUP_ID)
         if members > 2:
@@ -71,7 +83,7 @@ class SabirGroup:
             group.commit(ENV, first, as_public=True)
             group.merge_pending(ENV)
         self._before = group.save()
-        group.commit(ENV, self._adds, as_public=True)
+        group.commit(ENV, map(_received, self._adds), as_public=True)
         welcome = group.merge_pending(ENV).welcome
         assert welcome is not None
         self._welcome = encode_message(welcome)
@@ -82,9 +94,9 @@ class SabirGroup:
         group.merge_pending(ENV)
         _merged(member, self._commit)
         self._sender, self._reader = group, member
-        self._messages = [
+        self._messages = deque(
             group.encrypt(ENV, text).message for _ in range(MESSAGES_MAX + 1)
-        ]
+        )
         self._read()  # the first message of a sender costs more
         self._state = group.save()
         self._enter(populated)
@@ -111,10 +123,14 @@ class SabirGroup:
         group.public.tree.tree_hash()
         return group
 
-    def _read(self) -> None:
-        found = self._reader.process(ENV, self._messages.pop(0))
+    def _read(self) -> float:
+        message = self._messages.popleft()
+        begun = time.perf_counter()
+        found = self._reader.process(ENV, message)
+        spent = (time.perf_counter() - begun) * 1000
         assert isinstance(found, ApplicationMessage)
         assert found.data == self._text
+        return spent
 
     # ---- operations
 
@@ -122,12 +138,12 @@ class SabirGroup:
         self,
         client: MlsClient,
         rows: Mapping[bytes, bytes],
-        adds: list[Add],
+        adds: list[bytes],
     ) -> float:
         group = self._copy(client, rows)
 
         def run() -> None:
-            group.commit(ENV, adds, as_public=True)
+            group.commit(ENV, map(_received, adds), as_public=True)
             group.merge_pending(ENV)
 
         return _timed(run)
@@ -155,7 +171,7 @@ class SabirGroup:
                 self._second, self._follower, self._path_commit
             ),
             "encrypt": lambda: _timed(lambda: self._sender.encrypt(ENV, self._text)),
-            "decrypt": lambda: _timed(self._read),
+            "decrypt": self._read,
             "save": lambda: _timed(self._sender.save),
             "load": lambda: _timed(lambda: MlsGroup.load(alice, self._state)),
         }

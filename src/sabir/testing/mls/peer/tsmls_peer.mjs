@@ -70,10 +70,28 @@ const need = (map, h, what) => {
   return map.get(h);
 };
 
+let spent = 0; // milliseconds inside ts-mls during the current request
+const timed = async (f) => {
+  const t = performance.now();
+  try {
+    return await f();
+  } finally {
+    spent += performance.now() - t;
+  }
+};
+const timedNow = (f) => {
+  const t = performance.now();
+  try {
+    return f();
+  } finally {
+    spent += performance.now() - t;
+  }
+};
+
 // ---- conversions
 const decode = (h, wanted) => {
   const bytes = un(h);
-  const r = M.decodeMlsMessage(bytes, 0);
+  const r = timedNow(() => M.decodeMlsMessage(bytes, 0));
   if (!r) throw new SyntaxError("not an MLSMessage");
   if (r[1] !== bytes.length)
     throw new SyntaxError(`trailing bytes: used ${r[1]} of ${bytes.length}`);
@@ -81,7 +99,8 @@ const decode = (h, wanted) => {
     throw new SyntaxError(`expected ${wanted}, got ${r[0].wireformat}`);
   return r[0];
 };
-const encode = (m) => hex(M.encodeMlsMessage({ version: "mls10", ...m }));
+const encode = (m) =>
+  hex(timedNow(() => M.encodeMlsMessage({ version: "mls10", ...m })));
 const knownExt = {
   1: "application_id",
   2: "ratchet_tree",
@@ -267,16 +286,6 @@ const info = (g) => {
     extensions: extOut(c.extensions),
     pending: Object.keys(s.unappliedProposals).length,
   };
-};
-
-let spent = 0; // milliseconds inside ts-mls during the current request
-const timed = async (f) => {
-  const t = performance.now();
-  try {
-    return await f();
-  } finally {
-    spent += performance.now() - t;
-  }
 };
 
 // ---- operations
