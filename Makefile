@@ -34,6 +34,8 @@ test: setup lint types servers  ## everything that gates a merge, real servers i
 	$(PYTEST) -m 'not soak' --cov --cov-report=
 	for part in agent content storage wire; do \
 	  $(BIN)/coverage report --include="*/sabir/$$part/*" --fail-under=95 || exit 1; done
+	for part in crypto mls; do \
+	  $(BIN)/coverage report --include="*/sabir/$$part/*" --fail-under=100 || exit 1; done
 
 soak: servers  ## the long runs: kills, fuzzing, load
 	$(PYTEST) -m soak
