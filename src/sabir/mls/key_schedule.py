@@ -45,13 +45,15 @@ class EpochSecrets:
 
 def read_epoch_secrets(reader: Reader) -> EpochSecrets:
     """Take what `EpochSecrets.encode` wrote. Raises `Malformed`."""
-    return EpochSecrets(
-        **{field.name: Secret(reader.opaque()) for field in fields(EpochSecrets)}
-    )
+    return EpochSecrets(**{name: Secret(reader.opaque()) for name in _KEPT})
 
 
 def _values(secrets: EpochSecrets) -> list[Secret]:
-    return [getattr(secrets, field.name) for field in fields(EpochSecrets)]
+    return [getattr(secrets, name) for name in _KEPT]
+
+
+_KEPT: Final = tuple(field.name for field in fields(EpochSecrets))
+"""In the order of the store."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

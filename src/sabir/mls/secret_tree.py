@@ -315,12 +315,22 @@ class SecretTree:
 
     def rows(self) -> Iterator[Row]:
         """Give every row."""
+        for row in self._row_ids():
+            value = self._value(row)
+            assert value is not None, "only rows that exist are listed"
+            yield _row_key(row), value
+
+    def row_keys(self) -> Iterator[bytes]:
+        """Give the key of every row."""
+        return map(_row_key, self._row_ids())
+
+    def _row_ids(self) -> Iterator[_RowId]:
         for node in self._frontier.nodes:
-            yield self._row((_NODE, node))
+            yield _NODE, node
         for place in self._heads:
-            yield self._row((_HEAD, place))
+            yield _HEAD, place
         for place, generation in self._window:
-            yield self._row((_PASSED, place, generation))
+            yield _PASSED, place, generation
 
     def changes(self) -> dict[bytes, bytes | None]:
         """Return the rows to write, and with None those to delete, since `saved`."""
@@ -335,11 +345,6 @@ class SecretTree:
         return uint32(self._frontier.leaf_count) + vector(
             opaque(key) + opaque(value) for key, value in self.rows()
         )
-
-    def _row(self, row: _RowId) -> Row:
-        value = self._value(row)
-        assert value is not None, "only rows that exist are listed"
-        return _row_key(row), value
 
     def _value(self, row: _RowId) -> bytes | None:
         """Write what is in a row; None when there is no such row."""
@@ -382,8 +387,8 @@ def _row_key(row: _RowId) -> bytes:
     if row[0] == _NODE:
         return uint8(_NODE) + uint32(row[1])
     leaf, kind = divmod(row[1], 2)
-    generation = b"".join(uint32(number) for number in row[2:])
-    return uint8(row[0]) + uint32(leaf) + uint8(kind) + generation
+    ratchet = uint8(row[0]) + uint32(leaf) + uint8(kind)
+    return ratchet if row[0] == _HEAD else ratchet + uint32(row[2])
 
 
 def _read_row_key(reader: Reader) -> _RowId:

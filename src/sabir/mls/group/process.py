@@ -123,10 +123,10 @@ def process(
     if own_commit is not None and received.raw == own_commit:
         return OwnEcho(ContentType.COMMIT)
     body = received.body
-    if isinstance(body, PublicMessage):
-        return _process_public(env, client, state, body)
     if isinstance(body, PrivateMessage | SemiPrivateMessage):
         return _process_private(env, client, state, body)
+    if isinstance(body, PublicMessage):
+        return _process_public(env, client, state, body)
     raise MlsMisuse(f"wire format {int(received.wire_format)} is no group message")
 
 

@@ -24,6 +24,7 @@ from sabir.mls.group.state import (
     row_key,
     secret_rows,
     secret_tree_key,
+    secret_tree_row_keys,
     secret_tree_rows,
     secret_trees,
 )
@@ -73,9 +74,8 @@ class Saver:
         self._tree_rows: dict[int, set[bytes]] = {}
         if stored is not None:
             self._remember(stored, pending)
-            for number, tree, leaf_count in secret_trees(stored):
-                rows = secret_tree_rows(number, tree, leaf_count)
-                self._tree_rows[number] = set(rows)
+            for number, tree, _ in secret_trees(stored):
+                self._tree_rows[number] = secret_tree_row_keys(number, tree)
 
     @property
     def counter(self) -> int:

@@ -138,6 +138,13 @@ def secret_tree_rows(epoch: int, tree: SecretTree, leaf_count: int) -> Rows:
     return rows
 
 
+def secret_tree_row_keys(epoch: int, tree: SecretTree) -> set[bytes]:
+    """Name the rows that `secret_tree_rows` writes."""
+    keys = {secret_tree_key(epoch, key) for key in tree.row_keys()}
+    keys.add(secret_tree_key(epoch, _SIZE))
+    return keys
+
+
 def proposal_row(place: int, item: Proposed, own: OwnUpdate | None) -> bytes:
     """Write a row of section 7.
 

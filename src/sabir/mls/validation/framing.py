@@ -82,10 +82,10 @@ def check_parts_fit(message: AuthenticatedContent) -> None:
 
 def check_sender(message: AuthenticatedContent) -> None:
     """F05: this sender may send this content in this form (sections 6.1, 12.1.8)."""
-    sender, body = message.content.sender, message.content.content
-    kind = message.content.content_type
+    sender = message.content.sender
     if sender.kind is SenderType.MEMBER:
         return
+    kind, body = message.content.content_type, message.content.content
     if message.wire_format is not WireFormat.PUBLIC_MESSAGE:
         fits = False
     elif sender.kind is SenderType.EXTERNAL:
