@@ -72,6 +72,7 @@ pytestmark = [
     pytest.mark.skipif(available() is not None, reason=available() or ""),
 ]
 ADA = Speaker(uri="sabir:ada", name="Ada", network="matrix")
+PATIENCE_S = 20
 _numbers = count(1)
 
 
@@ -241,6 +242,13 @@ async def owner(lab: SignalLab, tmp_path: Path) -> Owner:
 # ---- linking
 
 
+async def _listed(owner: Owner, names: set[str]) -> None:
+    """Wait until these are among the chats: the phone sends its contacts when it may."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not names <= {chat.name for chat in await owner.account.list_chats()}:
+            await asyncio.sleep(0.1)
+
+
 async def test_a_code_links_the_account(owner: Owner) -> None:
     assert owner.done.settings["number"] == owner.people[owner.name]["number"]
     assert owner.done.settings["aci"] == owner.aci
@@ -248,8 +256,7 @@ async def test_a_code_links_the_account(owner: Owner) -> None:
     async with owner.running():
         await owner.says(text="hello")
         await owner.takes_text("hello")
-        chats = await owner.account.list_chats()
-        assert {owner.bob, owner.carol} <= {chat.name for chat in chats}
+        await _listed(owner, {owner.bob, owner.carol})
         await owner.host.until(lambda: owner.host.states[-1][1] == KEPT)
 
 

@@ -44,6 +44,7 @@ async def test_after_a_week_of_silence_a_smaller_id_is_new() -> None:
             await at.texts(1)
         number, _, _ = at.host.cursors[CURSOR].partition("@")
         at.host.cursors[CURSOR] = f"{number}@0"
+        await at.server.updates.close()
         at.server.updates = type(at.server.updates)()
         at.server.updates.start()
         at.server.updates.renumber(5)
@@ -52,7 +53,6 @@ async def test_after_a_week_of_silence_a_smaller_id_is_new() -> None:
         async with at.running():
             assert await at.texts(2) == ["long ago", "today"]
             assert "offset" not in at.methods("getUpdates")[0]
-        await at.server.updates.close()
 
 
 async def test_a_rate_limit_on_polling_is_waited_for() -> None:
