@@ -243,7 +243,7 @@ async def owner(lab: SignalLab, tmp_path: Path) -> Owner:
 
 
 async def _listed(owner: Owner, names: set[str]) -> None:
-    """Wait until these are among the chats: the phone sends its contacts when it may."""
+    """Wait until these are among the chats: contacts come when the phone likes."""
     async with asyncio.timeout(PATIENCE_S):
         while not names <= {chat.name for chat in await owner.account.list_chats()}:
             await asyncio.sleep(0.1)
