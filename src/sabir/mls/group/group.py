@@ -29,7 +29,7 @@ from sabir.mls.group.pending import CommitOptions, PendingCommit, make_commit
 from sabir.mls.group.process import Processed, StagedCommit, process
 from sabir.mls.group.propose import send_proposal, send_update
 from sabir.mls.group.saver import Saver
-from sabir.mls.group.state import Delta, Rows, all_rows
+from sabir.mls.group.state import Delta, Rows
 from sabir.mls.group_context import GroupContext
 from sabir.mls.group_info import GroupInfoIn
 from sabir.mls.leaf_node import LeafNode
@@ -89,8 +89,8 @@ class MlsGroup:
     # ---- storing
 
     def save(self) -> Rows:
-        """Return the whole group as rows."""
-        return all_rows(self._state, self._pending, self._saver.counter)
+        """Return the whole group as rows, instead of all that the store has of it."""
+        return self._saver.whole(self._state, self._pending)
 
     def delta(self) -> Delta:
         """Name the rows that changed since the last `saved`.
@@ -185,7 +185,9 @@ class MlsGroup:
         check_framing(self.group_context, data)
         services = self._client.services
         message = sign(epoch, services, data, aad, WireFormat.PRIVATE_MESSAGE)
-        return Outgoing(seal(env, epoch, services, message))
+        sealed = Outgoing(seal(env, epoch, services, message))
+        self.expire(env)
+        return sealed
 
     def propose(
         self,
@@ -326,6 +328,14 @@ class MlsGroup:
         found = process(env, self._client, current, own, message)
         self._state = current
         return found
+
+    def expire(self, env: Env) -> None:
+        """Forget past epochs whose late messages are read no more (section 14).
+
+        Sending and receiving do it, too: call this after a load, and where nothing
+        was said for as long as `Limits.past_epoch_age_s_max`.
+        """
+        self._state = self._state.without_expired(env.now())
 
     def merge(self, env: Env, staged: StagedCommit) -> None:
         """Enter the epoch that a commit of another begins; a commit of ours is void.

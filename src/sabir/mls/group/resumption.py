@@ -28,7 +28,7 @@ def check_continuation(
     psks: Iterable[PreSharedKeyID],
     resume: GroupState | None,
 ) -> None:
-    """W13 to W15: a group that says it continues another does.
+    """W13 to W15: a group that is said to continue another does.
 
     Args:
         services: the application.
@@ -42,6 +42,8 @@ def check_continuation(
     """
     link = linking_psk(psks)
     if link is None:
+        if resume is not None:
+            raise MlsInvalid(Rule.W14, "no PSK links it with the old group")
         return
     check_first_epoch(public.context)
     if resume is None or resume.public.context.group_id != link.psk_group_id:

@@ -14,6 +14,8 @@ from sabir.mls.group.state import (
     RESUMPTION,
     SECRETS,
     Delta,
+    Rows,
+    all_rows,
     exporter_row,
     header_row,
     past_rows,
@@ -47,6 +49,7 @@ class Saver:
         "_commit",
         "_counter",
         "_exporter",
+        "_given",
         "_member",
         "_past",
         "_proposals",
@@ -72,6 +75,7 @@ class Saver:
         self._commit: bytes | None = None
         self._exporter = b""
         self._tree_rows: dict[int, set[bytes]] = {}
+        self._given: frozenset[bytes] = frozenset()
         if stored is not None:
             self._remember(stored, pending)
             for number, tree, _ in secret_trees(stored):
@@ -91,11 +95,25 @@ class Saver:
         self._commit = None if pending is None else pending.commit
         self._exporter = _fingerprint(state)
 
+    def whole(self, state: GroupState, pending: PendingCommit | None) -> Rows:
+        """Return all rows.
+
+        They may end in the store, so the next delta deletes those of them that the
+        group has no more by then.
+        """
+        rows = all_rows(state, pending, self._counter)
+        self._given |= rows.keys()
+        return rows
+
     def delta(self, state: GroupState, pending: PendingCommit | None) -> Delta:
         """Name the rows that changed since the last `saved`.
 
         A delta that was never saved is contained in the next one.
         """
+        if self._given:
+            there = all_rows(state, pending, self._counter).keys()
+            self._unsaved |= dict.fromkeys(self._given - there)
+            self._given = frozenset()
         self._unsaved |= dict(self._changes(state, pending))
         self._remember(state, pending)
         if self._unsaved:

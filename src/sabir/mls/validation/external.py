@@ -13,6 +13,7 @@ from sabir.mls.proposals import (
     SelfRemove,
 )
 from sabir.mls.ratchet_tree import RatchetTree
+from sabir.mls.validation.leaf_node import check_encryption_key_changed
 from sabir.mls.validation.proposals import (
     check_one_change_per_leaf,
     check_psks_distinct,
@@ -60,11 +61,17 @@ def check_replacement(
     joiner: LeafNodeIn,
     authentication: AuthenticationService,
 ) -> None:
-    """X06: who removes a leaf by joining may replace it."""
+    """X06, L10: who removes a leaf by joining may replace it, and has a new key.
+
+    Section 12.4.2: such a leaf keeps the rules of an Update of the removed one.
+    """
     for removed in proposals.removes:
         old = tree.leaf(removed)
-        if old is not None and not authentication.may_replace(old, joiner):
+        if old is None:
+            continue
+        if not authentication.may_replace(old, joiner):
             raise MlsInvalid(Rule.X06, f"leaf {removed}")
+        check_encryption_key_changed(joiner, old)
 
 
 def check_external_list(

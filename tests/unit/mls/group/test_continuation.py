@@ -123,6 +123,17 @@ def test_a_group_that_continues_another_is_not_joined_without_it() -> None:
         stage_welcome(room.clients["ben"], welcome, secrets, resume=other["ben"])
 
 
+def test_a_group_without_a_link_does_not_continue_another() -> None:
+    """Eve founds the group that was announced, and knows nothing of the old one."""
+    room = ended("ann", "ben", re_init=ReInit(b"next", 1, ()))
+    fake = MlsGroup.create(ENV, client("eve"), b"next")
+    (package,), (ours,) = packages(room, 1, "ben")
+    fake.commit(ENV, [Add(package)])
+    welcome = welcome_of(fake)
+    with violates(Rule.W14):
+        stage_welcome(room.clients["ben"], welcome, [ours], resume=room["ben"])
+
+
 def test_a_branch_of_other_members_is_refused_by_the_joiner() -> None:
     """Ann's group has eve; ben's view of the old group does not."""
     room = Room.of("ann", "ben")

@@ -3,12 +3,14 @@
 import pytest
 
 from sabir.crypto.suites import SUITES
+from sabir.mls.errors import MlsInvalid, MlsMissing
 from sabir.mls.group.epoch import Status
-from sabir.mls.group.process import ApplicationMessage
-from sabir.mls.group.state import PENDING_COMMIT, RESUMPTION, TREE, row_key
+from sabir.mls.group.group import MlsGroup
+from sabir.mls.group.process import ApplicationMessage, StagedCommit
+from sabir.mls.group.state import PAST_EPOCH, PENDING_COMMIT, RESUMPTION, TREE, row_key
 from sabir.mls.proposals import Add, PreSharedKey, ReInit, Remove
 from sabir.mls.psk_ids import ResumptionPsk, ResumptionUsage
-from tests.unit.mls.group.world import Room, client, write
+from tests.unit.mls.group.world import ENV, Room, client, write
 
 
 def restart(room: Room) -> None:
@@ -159,3 +161,45 @@ def test_components_secrets_are_not_handed_out_again_after_a_restart() -> None:
     with pytest.raises(Exception, match="E14"):
         loaded.safe_export(7)
     assert loaded.delta() == {}
+
+
+def test_what_a_whole_save_wrote_is_deleted_by_the_deltas_after_it() -> None:
+    room = Room.of("ann", "ben")
+    late = room["ann"].encrypt(ENV, b"late").message
+    room["ben"].process(ENV, room["ann"].encrypt(ENV, b"first").message)
+    mine = room["ben"].commit(ENV, as_public=True)
+    rows = dict(room["ben"].save())
+    assert row_key(PENDING_COMMIT) in rows
+    room["ben"].process(ENV, late)
+    won = room["ann"].commit(ENV, as_public=True)
+    staged = room["ben"].process(ENV, won.commit)
+    assert isinstance(staged, StagedCommit)
+    room["ben"].merge(ENV, staged)
+    delta = room["ben"].delta()
+    write(rows, dict(delta))
+    room["ben"].saved(delta)
+    assert rows == room["ben"].save()
+    loaded = MlsGroup.load(room.clients["ben"], rows)
+    assert loaded.pending is None
+    with pytest.raises(MlsInvalid):
+        loaded.process(ENV, late)
+    with pytest.raises(MlsInvalid):
+        loaded.process(ENV, mine.commit)
+
+
+@pytest.mark.parametrize("how", ["it sends", "it is told to"])
+def test_a_group_to_which_nobody_writes_forgets_past_epochs(how: str) -> None:
+    room = Room.of("ann", "ben")
+    late = room["ann"].encrypt(room.env, b"late").message
+    room.commit("ann")
+    assert room["ben"].state.past
+    room.env.time += 301
+    if how == "it sends":
+        room["ben"].encrypt(room.env, b"anybody there?")
+    else:
+        room["ben"].expire(room.env)
+    assert not room["ben"].state.past
+    room.store("ben", room["ben"])
+    assert not [key for key in room.stores["ben"] if key[0] == PAST_EPOCH]
+    with pytest.raises(MlsMissing):
+        room.restart("ben").process(room.env, late)

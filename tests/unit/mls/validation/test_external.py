@@ -103,3 +103,11 @@ def test_who_removes_a_leaf_may_replace_it(room: Room) -> None:
     rules.check_replacement(tree, listed(INIT, Remove(1)), ben, Believing())
     with violates(Rule.X06):
         rules.check_replacement(tree, listed(INIT, Remove(2)), ben, Believing())
+
+
+def test_who_replaces_a_leaf_by_joining_has_a_new_key(room: Room) -> None:
+    tree = room["ann"].public.tree
+    same = tree.leaf(2)
+    assert same is not None
+    with violates(Rule.L10):
+        rules.check_replacement(tree, listed(INIT, Remove(2)), same, Believing())
