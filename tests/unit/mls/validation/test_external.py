@@ -111,3 +111,5 @@ def test_who_replaces_a_leaf_by_joining_has_a_new_key(room: Room) -> None:
     assert same is not None
     with violates(Rule.L10):
         rules.check_replacement(tree, listed(INIT, Remove(2)), same, Believing())
+    # Nobody is there: that is for the rules of Remove to say.
+    rules.check_replacement(tree, listed(INIT, Remove(9)), same, Believing())
