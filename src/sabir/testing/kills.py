@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
 
-from sabir.errors import Unavailable
 from sabir.testing.clients.matrix import MatrixClient
 from sabir.testing.clients.xmpp import XmppClient
+from sabir.testing.doubts import doubted_in
 from sabir.testing.lab import Lab
 from sabir.testing.load import (
     Findings,
@@ -213,7 +213,7 @@ class KillRun:
         room = self._lab.matrix_room
         shown = _only("mx", matrix_shown(self._matrix[0], room, self._tag))
         far = await xmpp_history(self._xmpp[0], self._lab.xmpp_room, self._tag)
-        doubted = await self._doubted(trouble, f"matrix:{room}", shown)
+        doubted = await doubted_in(self._lab.sabir, trouble, f"matrix:{room}", shown)
         return compare(shown, _only("mx", far), ambiguous=doubted)
 
     async def _to_matrix(self, trouble: Sequence[Any]) -> Findings:
@@ -221,33 +221,8 @@ class KillRun:
         near = await xmpp_history(self._xmpp[0], room, self._tag)
         shown = _only("xm", near)
         far = await matrix_history(self._matrix[0], self._lab.matrix_room, self._tag)
-        doubted = await self._doubted(trouble, f"xmpp:{room}", shown)
+        doubted = await doubted_in(self._lab.sabir, trouble, f"xmpp:{room}", shown)
         return compare(shown, _only("xm", far), ambiguous=doubted)
-
-    async def _doubted(
-        self, trouble: Sequence[Any], chat: str, shown: Sequence[Said]
-    ) -> list[Said]:
-        """Return the messages that the log calls ambiguous.
-
-        The log never has texts: the n-th message of a chat in the log is the n-th that
-        the chat showed.
-        """
-        doubted = {
-            line["seq"]
-            for line in trouble
-            if line["from"] == chat and line["state"] == "ambiguous"
-        }
-        if not doubted:
-            return []
-        lines = await asyncio.to_thread(self._lab.sabir.log_lines)
-        seqs = sorted(
-            {e["seq"] for e in lines if e["from"] == chat and e["kind"] == "said"}
-        )
-        if len(seqs) != len(shown):
-            raise Unavailable(
-                f"the log has {len(seqs)} messages of {chat}, which showed {len(shown)}"
-            )
-        return [each for seq, each in zip(seqs, shown, strict=True) if seq in doubted]
 
 
 def _only(prefix: str, messages: Iterable[Said]) -> list[Said]:

@@ -15,6 +15,7 @@ from random import Random
 from typing import Any, Final, Generic, Self, TypeVar
 
 from sabir.testing.clients.xmpp import XmppClient
+from sabir.testing.doubts import doubted_in
 from sabir.testing.lab import COMPONENT, COMPONENT_SECRET, ROOM, SabirProcess
 from sabir.testing.load import Findings, Said, compare, said_in, xmpp_history
 from sabir.testing.servers.prosody import Prosody
@@ -228,25 +229,11 @@ class RoomKillRun(ABC, Generic[Lab]):
         near = [each for each in await self._history() if each.sender == NEAR]
         texts = (text.partition(": ")[2] for text in await self.far_texts())
         far = said_in(self.tag, texts)
-        return compare(near, far, ambiguous=await self._doubted(trouble, near))
+        chat = f"xmpp:{self.lab.room}"
+        doubted = await doubted_in(self.lab.sabir, trouble, chat, near)
+        return compare(near, far, ambiguous=doubted)
 
     async def _to_room(self) -> Findings:
         near = [Said(self.far, number) for number in range(self._messages)]
         far = [each for each in await self._history() if each.sender == self.far]
         return compare(near, far)
-
-    async def _doubted(self, trouble: list[Any], near: list[Said]) -> list[Said]:
-        """Return what the log calls ambiguous: it has no texts, but numbers."""
-        chat = f"xmpp:{self.lab.room}"
-        doubted = {
-            line["seq"]
-            for line in trouble
-            if line["from"] == chat and line["state"] == "ambiguous"
-        }
-        if not doubted:
-            return []
-        lines = await self._log()
-        seqs = sorted(
-            {e["seq"] for e in lines if e["from"] == chat and e["kind"] == "said"}
-        )
-        return [each for seq, each in zip(seqs, near, strict=False) if seq in doubted]

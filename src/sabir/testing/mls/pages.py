@@ -53,10 +53,15 @@ This page is written by `python -m sabir.testing.mls.pages` from
 _LIMITS_HEAD: Final = """\
 # Limits of MLS
 
-Everything in `sabir.mls` that could grow has a limit. A client that needs others is
-built with `Services(limits=Limits(...))`. What goes beyond one is refused: C03 for
-sizes and counts, D01 and D02 for messages too far ahead or whose key was dropped, D04
-for our own sending, L06 for lifetimes.
+Everything in `sabir.mls` that could grow has a limit, in number or in octets. A client
+that needs others is built with `Services(limits=Limits(...))`. What goes beyond one is
+refused: C03 for sizes and counts, D01 and D02 for messages too far ahead or whose key
+was dropped, D04 for our own sending, L06 for lifetimes.
+
+Media types, lists of components, and the receivers and keys of a SemiPrivateMessage are
+limited by the octets of their message alone. A message that is dense with them takes up
+to 37 times its size in memory while it is read: where that is too much, lower
+`message_octets_max`. What we compose is not held to sizes and counts: others refuse it.
 
 This page is written by `python -m sabir.testing.mls.pages` from `sabir/mls/limits.py`.
 
