@@ -7,7 +7,7 @@ that a change of load hits all of them. Times are medians over the rounds. Those
 ts-mls are taken inside node around the library call: the pipe is not in them. Prints
 progress to standard error, a table with the gates of the design, and one JSON object
 as its last line: `{op: {members: {"sabir_ms", "ts_mls_ms", "floor_ms"}}}`, null where
-an engine has no such operation.
+an engine has no such operation. When a gate fails, it names them and exits with 1.
 
 The group: suite 1, basic credentials, Alice is leaf 0, the others were added in one
 commit without a path, so the tree has no parents. `_populated` operations run on a
@@ -277,31 +277,43 @@ def _cell(value: float | None, width: int, digits: int = 3) -> str:
     return f"{'-':>{width}}" if value is None else f"{value:>{width}.{digits}f}"
 
 
-def gates(result: Mapping[str, Any], largest: int) -> None:
-    """Print whether the design's gates hold; those of 1,000 at the largest size."""
+def gates(result: Mapping[str, Any], largest: int) -> list[str]:
+    """Print whether the design's gates hold; those of 1,000 at the largest size.
+
+    Returns:
+        What fails, each with its figure.
+    """
+    failed: list[str] = []
+
+    def gate(name: str, text: str, *, holds: bool) -> None:
+        print(f"{name} {'holds' if holds else 'FAILS'}: {text}")
+        if not holds:
+            failed.append(f"{name}: {text}")
+
     slow = [
         _ratios(name, count, times)
         for name in OPERATIONS
         for count, times in result[name].items()
         if times["ts_mls_ms"] < TS_MLS_RATIO_MIN * times["sabir_ms"]
     ]
-    _gate("G1", not slow, f"5 times faster than ts-mls, but {slow}")
+    gate("G1", f"5 times faster than ts-mls, but {slow}", holds=not slow)
     signatures = result["leaf_signatures"][largest]["floor_ms"]
     ratio = result["join"][largest]["sabir_ms"] / signatures
-    _gate("G2", ratio <= JOIN_RATIO_MAX, f"join {ratio:.2f} x its leaf signatures")
+    text = f"join {ratio:.2f} x its leaf signatures"
+    gate("G2", text, holds=ratio <= JOIN_RATIO_MAX)
     spent = result["process"][largest]["sabir_ms"]
-    _gate("G3", spent <= PROCESS_MS_MAX, f"process {spent:.2f} ms")
+    gate("G3", f"process {spent:.2f} ms", holds=spent <= PROCESS_MS_MAX)
     for name in ("encrypt", "decrypt"):
         times = result[name][largest]
         ratio = times["sabir_ms"] / times["floor_ms"]
-        _gate("G4", ratio <= MESSAGE_RATIO_MAX, f"{name} {ratio:.2f} x its floor")
+        text = f"{name} {ratio:.2f} x its floor"
+        gate("G4", text, holds=ratio <= MESSAGE_RATIO_MAX)
     found = footprint(largest)
-    _gate("G5", found.group <= GROUP_OCTETS_MAX, f"group of {found.group} octets")
-    _gate(
-        "G6",
-        found.message_state <= MESSAGE_STATE_OCTETS_MAX,
-        f"one message stores {found.message_state} octets",
-    )
+    text = f"group of {found.group} octets"
+    gate("G5", text, holds=found.group <= GROUP_OCTETS_MAX)
+    text = f"one message stores {found.message_state} octets"
+    gate("G6", text, holds=found.message_state <= MESSAGE_STATE_OCTETS_MAX)
+    return failed
 
 
 def _ratios(name: str, count: int, times: Mapping[str, float | None]) -> str:
@@ -311,10 +323,6 @@ def _ratios(name: str, count: int, times: Mapping[str, float | None]) -> str:
     assert theirs is not None
     bound = "" if floor is None else f", its floor {theirs / floor:.1f}"
     return f"{name}({count}) {theirs / ours:.1f}{bound}"
-
-
-def _gate(name: str, holds: bool, text: str) -> None:
-    print(f"{name} {'holds' if holds else 'FAILS'}: {text}")
 
 
 def main() -> None:
@@ -327,8 +335,10 @@ def main() -> None:
         report(f"ts-mls {peer.hello['ts_mls']}, node {peer.hello['node']}")
         result = medians(measure(members, chosen.rounds, peer))
     table(result)
-    gates(result, members[-1])
+    failed = gates(result, members[-1])
     print(json.dumps({name: result[name] for name in OPERATIONS}))
+    if failed:
+        sys.exit("gates that fail: " + "; ".join(failed))
 
 
 if __name__ == "__main__":

@@ -31,11 +31,12 @@ from sabir.mls import (
     proposals,
     psk_ids,
     ratchet_tree,
+    semi_private,
     tree_options,
     welcome,
 )
 from sabir.mls.client import read_key_package_secrets
-from sabir.mls.codepoints import ProposalKind
+from sabir.mls.codepoints import ContentType, ProposalKind
 from sabir.mls.errors import MlsInvalid, MlsMisuse, MlsUnsupported
 from sabir.mls.group.group import MlsGroup, accept, stage_welcome
 from sabir.mls.public_store import encode_public_group, read_public_group
@@ -58,7 +59,7 @@ SLACK_OCTETS: Final = 64 << 10
 """What a call takes whatever its input: frames, errors, caches that grow."""
 
 SEEDS_MAX: Final = 24
-SEED_OCTETS_MAX: Final = 6_000
+SEED_OCTETS_MAX: Final = 8_000
 """Longer vectors would spend the time on few mutations."""
 
 Parse = Callable[[bytes], Any]
@@ -148,6 +149,33 @@ CONTEXT: Final = group_context.GroupContext(
         ),
     ),
 )
+RECEIVERS: Final = (
+    semi_private.ExternalReceiver(
+        bytes(32), credentials.read_credential(Reader(BASIC))
+    ),
+    semi_private.ExternalReceiver(b"key", credentials.read_credential(Reader(X509))),
+    semi_private.ExternalReceiver(b"key", credentials.read_credential(Reader(MULTI))),
+)
+SEMI_PRIVATE: Final = tuple(
+    semi_private.SemiPrivateMessage(
+        b"room",
+        5,
+        kind,
+        b"aad",
+        b"partial context hash",
+        (
+            semi_private.KeyForExternalReceiver(
+                b"receiver", commit.HPKECiphertext(b"kem output", b"sealed")
+            ),
+        )
+        * keys,
+        b"content hash",
+        b"sender data",
+        b"ciphertext",
+    )
+    for kind in (ContentType.PROPOSAL, ContentType.COMMIT)
+    for keys in (0, 1, 3)
+)
 PATHS: Final = tuple(
     vector.octets("update_path")
     for case in cases("treekem")
@@ -164,7 +192,10 @@ def _stored() -> tuple[MlsGroup, bytes]:
     group.commit(env, [proposals.Add(package)])
     welcome = group.merge_pending(env).welcome
     assert welcome is not None
-    joined = accept(bob, stage_welcome(bob, framing.encode_message(welcome), [secrets]))
+    joined = accept(
+        bob,
+        stage_welcome(bob, framing.encode_message(welcome), [secrets], member_of=()),
+    )
     joined.process(env, group.encrypt(env, b"hello").message)
     group.commit(env)
     group.merge_pending(env)
@@ -299,6 +330,26 @@ PARSERS: Final[dict[str, Parser]] = {
         lambda octets: components.read_application_framing(CONTEXT, octets),
         more=(components.ApplicationFraming(MEDIA, b"hello").encode(),),
         write=None,
+    ),
+    "MediaType": Parser(
+        whole(components.read_media_type),
+        more=(MEDIA.encode(), components.MediaType(b"").encode()),
+    ),
+    "SemiPrivateMessage": Parser(
+        whole(semi_private.read_semi_private_message),
+        more=tuple(message.raw for message in SEMI_PRIVATE),
+    ),
+    "semi-private MLSMessage": Parser(
+        lambda octets: framing.decode_message(octets, semi_private=True),
+        more=tuple(map(framing.encode_message, SEMI_PRIVATE)),
+    ),
+    "external_receivers": Parser(
+        whole(semi_private.read_external_receivers),
+        more=(
+            semi_private.encode_external_receivers(RECEIVERS),
+            semi_private.encode_external_receivers(RECEIVERS[:1]),
+        ),
+        write=semi_private.encode_external_receivers,
     ),
     "RatchetTreeOption": Parser(
         whole(lambda reader: tree_options.read_tree_option(reader, 1 << 20)),

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from sabir.crypto.suites import SUITES
+from sabir.testing.mls.players import Add, Player, Remove, TsMlsPlayer
 from sabir.testing.mls.populated import populated_group_info
+from sabir.testing.mls.sabir_player import SabirPlayer
 from sabir.testing.mls.tsmls import TsMls, TsMlsRefused
 
 pytestmark = pytest.mark.interop
@@ -335,6 +337,32 @@ def test_limit_12_signature_keys_are_compressed(
     ours = bytes.fromhex(table.client("bob")["signature_key"])
     assert (len(theirs), len(ours)) == (octets, 2 * octets - 1)
     assert ours[0] == 4
+
+
+def test_limit_13_a_path_without_the_root_is_misread(tsmls: TsMls) -> None:
+    """Who is left beside the committer understands it, if it is one of ours."""
+
+    def left_beside(last: Player) -> tuple[SabirPlayer, bytes]:
+        """Let leaf 2 remove leaves 0 and 1, so that its path is node 5 alone."""
+        founder = SabirPlayer("founder", 1)
+        second, third = (SabirPlayer(name, 1) for name in ("second", "third"))
+        founder.create(b"halves")
+        adds = [Add(each.key_package()) for each in (second, third, last)]
+        made = founder.commit(tuple(adds), public=True, path=False, tree_inside=True)
+        assert made.welcome is not None
+        for each in (second, third, last):
+            each.join(made.welcome, made.tree)
+        changes = (Remove(0), Remove(1))
+        done = third.commit(changes, public=True, path=True, tree_inside=True)
+        return third, done.commit
+
+    ours = SabirPlayer("last", 1)
+    third, commit = left_beside(ours)
+    assert ours.process(commit) is None
+    assert ours.view() == third.view()
+    theirs = TsMlsPlayer("last", 1, tsmls)
+    _, commit = left_beside(theirs)
+    _refused(lambda: theirs.process(commit), "CryptoVerificationError")
 
 
 @pytest.mark.parametrize("members", [1, 2, 5, 8, 33])

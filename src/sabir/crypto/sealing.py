@@ -45,15 +45,24 @@ class SealBroken(StorageFailed):
     """A stored secret cannot be opened."""
 
 
-def seal(key: Secret, plaintext: bytes, *, context: bytes, nonce: bytes) -> bytes:
+def seal(
+    key: Secret,
+    plaintext: bytes,
+    *,
+    context: bytes,
+    nonce: bytes,
+    octets_max: int = PLAINTEXT_OCTETS_MAX,
+) -> bytes:
     """Encrypt a secret for storage.
 
     Args:
         key: 32 octets.
-        plaintext: at most `PLAINTEXT_OCTETS_MAX` octets.
+        plaintext: at most `octets_max` octets.
         context: where the secret belongs (account and name, say); not stored,
             and needed again to open it. The caller makes it unambiguous.
         nonce: 12 fresh random octets; never twice with the same key.
+        octets_max: more where larger things than secrets are kept, such as the
+            tree of a group.
 
     Raises:
         LocalError: an argument has the wrong length.
@@ -61,10 +70,10 @@ def seal(key: Secret, plaintext: bytes, *, context: bytes, nonce: bytes) -> byte
     cipher = _cipher(key)
     if len(nonce) != NONCE_OCTETS:
         raise LocalError(f"a nonce has {NONCE_OCTETS} octets, not {len(nonce)}")
-    if len(plaintext) > PLAINTEXT_OCTETS_MAX:
+    if len(plaintext) > octets_max:
         raise LocalError(
             f"a secret of {len(plaintext)} octets is larger than the"
-            f" {PLAINTEXT_OCTETS_MAX} that can be sealed"
+            f" {octets_max} that can be sealed"
         )
     header = bytes([_VERSION]) + _key_id(key)
     return header + nonce + cipher.encrypt(nonce, plaintext, header + context)

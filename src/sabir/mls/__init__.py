@@ -26,7 +26,14 @@ from sabir.mls.credentials import (
 )
 from sabir.mls.effects import Added, Effects, Removed, Updated
 from sabir.mls.env import Env
-from sabir.mls.errors import MlsInvalid, MlsMissing, MlsMisuse, MlsUnsupported
+from sabir.mls.errors import (
+    MlsInvalid,
+    MlsMissing,
+    MlsMisuse,
+    MlsRolledBack,
+    MlsUnsupported,
+    ProposalsMissing,
+)
 from sabir.mls.extensions import Extension, Extensions, ExternalSender
 from sabir.mls.framing import MlsMessageIn, decode_message, encode_message
 from sabir.mls.group.continuation import branch, continue_after_re_init
@@ -117,6 +124,7 @@ __all__ = [
     "MlsMessageIn",
     "MlsMissing",
     "MlsMisuse",
+    "MlsRolledBack",
     "MlsUnsupported",
     "MultiCredential",
     "Outgoing",
@@ -130,6 +138,7 @@ __all__ = [
     "ProposalPolicy",
     "ProposalReceived",
     "ProposalRegistry",
+    "ProposalsMissing",
     "PskStore",
     "PublicGroup",
     "PublicStage",

@@ -3,7 +3,8 @@
 Built once. Groups keep a reference and never store it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -11,7 +12,7 @@ from typing import Final
 from sabir.crypto import hpke
 from sabir.crypto.secrets import Secret
 from sabir.crypto.signatures import is_signature_key_pair, signature_key_pair
-from sabir.crypto.suites import CipherSuite
+from sabir.crypto.suites import SUITES, CipherSuite
 from sabir.mls.capabilities import Capabilities
 from sabir.mls.codepoints import (
     DEFAULT_PROPOSALS,
@@ -25,22 +26,25 @@ from sabir.mls.components import (
     AppDataDictionary,
     with_dictionary,
 )
-from sabir.mls.credentials import Credential
+from sabir.mls.credentials import Credential, read_credential
 from sabir.mls.env import Env
-from sabir.mls.errors import MlsMisuse
+from sabir.mls.errors import MlsMisuse, MlsUnsupported
 from sabir.mls.extensions import (
     APP_DATA_DICTIONARY,
     REQUIRED_WIRE_FORMATS,
     SUPPORTED_WIRE_FORMATS,
     Extensions,
 )
+from sabir.mls.framing import MESSAGE_HEAD_OCTETS
 from sabir.mls.key_packages import (
     KeyPackage,
     KeyPackageIn,
     read_key_package,
     sign_key_package,
 )
-from sabir.mls.leaf_node import LeafNodeIn, Lifetime, sign_leaf_node
+from sabir.mls.leaf_node import LeafNodeIn, Lifetime, read_leaf_node, sign_leaf_node
+from sabir.mls.misuse import check_span, seconds
+from sabir.mls.own_limits import check_octets, check_readable
 from sabir.mls.psk import PskStore
 from sabir.mls.services import Services
 from sabir.mls.validation.key_package import validate_new_key_package
@@ -50,6 +54,7 @@ from sabir.mls.validation.leaf_node import (
     check_lifetime,
 )
 from sabir.wire import tls
+from sabir.wire.errors import Malformed
 from sabir.wire.tls import Reader
 
 LIFETIME_S: Final = 28 * 86_400
@@ -68,6 +73,19 @@ KNOWN_EXTENSIONS: Final = (
     REQUIRED_WIRE_FORMATS,
 )
 """The extensions beyond RFC 9420 that this core understands by itself."""
+
+
+_IDENTITY: Final = b"SBRI" + tls.uint16(1)
+"""What a stored identity begins with: a magic, and the version of the format."""
+
+
+@contextmanager
+def _damage_named(what: str) -> Iterator[None]:
+    """Say that it was we who wrote what cannot be read."""
+    try:
+        yield
+    except Malformed as wrong:
+        raise MlsMisuse(f"the stored {what} is damaged: {wrong}") from None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,6 +123,40 @@ class Identity:
         private, public = signature_key_pair(suite, seed)
         return cls(suite, credential, public, Secret(private))
 
+    def encode(self) -> bytes:
+        """Write it, private key and all, for the store."""
+        return b"".join(
+            (
+                _IDENTITY,
+                tls.uint16(self.suite.number),
+                self.credential.raw,
+                tls.opaque(self.public),
+                tls.opaque(self.private.reveal()),
+            )
+        )
+
+    @classmethod
+    def decode(
+        cls, octets: bytes, suites: Mapping[int, CipherSuite] = SUITES
+    ) -> "Identity":
+        """Read what `encode` wrote.
+
+        Raises:
+            MlsMisuse: it is damaged, or of a version that we cannot read.
+            MlsUnsupported: its suite is not among these.
+        """
+        with _damage_named("identity"):
+            reader = Reader(octets)
+            if reader.fixed(len(_IDENTITY)) != _IDENTITY:
+                raise MlsMisuse("this is no stored identity that this version reads")
+            number = reader.uint16()
+            if number not in suites:
+                raise MlsUnsupported("cipher suite", number)
+            credential = read_credential(reader)
+            public, private = reader.opaque(), Secret(reader.opaque())
+            reader.finish()
+            return cls(suites[number], credential, public, private)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KeyPackageSecrets:
@@ -128,6 +180,16 @@ class KeyPackageSecrets:
             tls.opaque(secret.reveal())
             for secret in (self.init_key, self.encryption_key, self.signature_key)
         )
+
+    @classmethod
+    def decode(cls, octets: bytes) -> "KeyPackageSecrets":
+        """Read what `encode` wrote.
+
+        Raises:
+            MlsMisuse: it is damaged.
+        """
+        with _damage_named("key package"):
+            return tls.read_whole(octets, read_key_package_secrets)
 
 
 def read_key_package_secrets(reader: Reader) -> KeyPackageSecrets:
@@ -213,7 +275,8 @@ class MlsClient:
         lifetime_s: int = LIFETIME_S,
     ) -> LeafNodeIn:
         """Make and sign a leaf of source key_package."""
-        now = env.now()
+        now = seconds(env)
+        check_span("lifetime_s", lifetime_s)
         lifetime = Lifetime(max(now - _BACKDATED_S, 0), now + lifetime_s)
         leaf = LeafNodeIn(
             encryption_key,
@@ -228,7 +291,12 @@ class MlsClient:
         )
         check_defaults_unlisted(leaf)
         check_lifetime(leaf, now)
-        return sign_leaf_node(identity.suite, identity.private.reveal(), leaf)
+        made = sign_leaf_node(identity.suite, identity.private.reveal(), leaf)
+        limits = self.services.limits
+        check_readable(
+            "this leaf", made.raw, lambda reader: read_leaf_node(reader, limits)
+        )
+        return made
 
     def key_package(
         self,
@@ -250,7 +318,8 @@ class MlsClient:
             The key package to publish, and the secrets to keep.
 
         Raises:
-            MlsMisuse: there is no identity for the suite.
+            MlsMisuse: there is no identity for the suite; or it would be larger, or
+                have more extensions or certificates, than our limits say.
             MlsInvalid: others would refuse it, e.g. L06 for too long a lifetime.
         """
         chosen = self.services.suite(suite)
@@ -270,13 +339,16 @@ class MlsClient:
                 b"",
             ),
         )
+        octets = MESSAGE_HEAD_OCTETS + len(package.raw)
+        octets_max = self.services.limits.message_octets_max
+        check_octets("a key package", octets, octets_max)
         rules = LeafRules(
             suite=chosen,
             authentication=self.services.authentication,
             limits=self.services.limits,
             suites=self.services.suites,
         )
-        checked = validate_new_key_package(package, rules, env.now())
+        checked = validate_new_key_package(package, rules, seconds(env))
         secrets = KeyPackageSecrets(
             checked, Secret(init_private), Secret(private), signature_key
         )

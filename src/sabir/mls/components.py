@@ -10,7 +10,7 @@ by id; the core asks it and keeps what it answers.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, Protocol
 
@@ -19,6 +19,15 @@ from sabir.mls.errors import MlsInvalid
 from sabir.mls.extensions import APP_DATA_DICTIONARY, Extension, find_extension
 from sabir.mls.framing import Sender
 from sabir.mls.group_context import GroupContext
+from sabir.mls.limits import (
+    COMPONENTS_MAX,
+    DICTIONARY_OCTETS_MAX,
+    MEDIA_TYPE_OCTETS_MAX,
+    MEDIA_TYPE_PARAMETERS_MAX,
+    MEDIA_TYPES_MAX,
+    MEDIA_TYPES_OCTETS_MAX,
+)
+from sabir.mls.misuse import composes
 from sabir.mls.validation.rules import Rule
 from sabir.wire import tls
 from sabir.wire.tls import Reader
@@ -32,11 +41,11 @@ APP_ACK: Final = 0x0005
 LAST_RESORT_EXTENSION: Final = 0x000A
 """The older mark of a key package of last resort (OpenMLS, RCS): read, not written."""
 
-DICTIONARY_OCTETS_MAX: Final = 1 << 20
-"""1 MiB of application data in one object: a policy and a roster fit many times."""
-
 _DICTIONARIES_KEPT_MAX: Final = 32
 """Dictionaries that were read: of busy groups, and of their client versions."""
+
+_KEPT_OCTETS_MAX: Final = 64 << 10
+"""Longer ones are read each time: what is kept by all stays below 4 MiB."""
 
 _BASE_LABEL: Final = tls.opaque(b"MLS Component")
 
@@ -52,7 +61,7 @@ class AppDataDictionary:
         entries: pairs of id and data, sorted, no id twice.
     """
 
-    entries: tuple[tuple[int, bytes], ...] = ()
+    entries: tuple[tuple[int, bytes], ...] = field(default=(), repr=False)
 
     def find(self, component_id: int) -> bytes | None:
         """Return a component's data, or None where it has none."""
@@ -81,7 +90,8 @@ def read_dictionary(reader: Reader) -> AppDataDictionary:
     """Read an `AppDataDictionary` (mls-extensions 4.6).
 
     Raises:
-        Malformed: octets that are none.
+        Malformed: octets that are none; C03, more than `DICTIONARY_OCTETS_MAX` octets
+            or `COMPONENTS_MAX` entries.
         MlsInvalid: E01, not sorted or an id twice.
     """
     return AppDataDictionary(_read_items(reader, Rule.E01, DICTIONARY_OCTETS_MAX))
@@ -90,13 +100,17 @@ def read_dictionary(reader: Reader) -> AppDataDictionary:
 def dictionary_of(extensions: Iterable[Extension]) -> AppDataDictionary | None:
     """Read the dictionary among extensions, None where there is none."""
     data = find_extension(extensions, APP_DATA_DICTIONARY)
-    return None if data is None else _read_kept(data)
+    if data is None:
+        return None
+    return _read_kept(data) if len(data) <= _KEPT_OCTETS_MAX else _read_now(data)
 
 
-@lru_cache(_DICTIONARIES_KEPT_MAX)
-def _read_kept(data: bytes) -> AppDataDictionary:
-    """Read a dictionary once: every message asks for that of its group."""
+def _read_now(data: bytes) -> AppDataDictionary:
     return tls.read_whole(data, read_dictionary)
+
+
+_read_kept = lru_cache(_DICTIONARIES_KEPT_MAX)(_read_now)
+"""Reads a dictionary once: every message asks for that of its group."""
 
 
 def component_of(extensions: Iterable[Extension], component_id: int) -> bytes | None:
@@ -134,13 +148,14 @@ def _read_items(
     reader: Reader, rule: Rule, limit: int
 ) -> tuple[tuple[int, bytes], ...]:
     """Read pairs of id and data whose ids must grow."""
-    items = reader.vector(_read_item, limit)
+    items = reader.vector(_read_item, limit, COMPONENTS_MAX)
     for index in range(1, len(items)):
         if items[index - 1][0] >= items[index][0]:
             raise MlsInvalid(rule, f"component 0x{items[index][0]:04X} out of order")
     return items
 
 
+@composes
 def _encode_items(items: Iterable[tuple[int, bytes]]) -> bytes:
     return tls.vector(tls.uint16(number) + tls.opaque(data) for number, data in items)
 
@@ -148,14 +163,19 @@ def _encode_items(items: Iterable[tuple[int, bytes]]) -> bytes:
 # ---- lists of components
 
 
+@composes
 def encode_components(component_ids: Iterable[int]) -> bytes:
     """Write a `ComponentsList`, the data of `app_components` and `safe_aad`."""
     return tls.vector(tls.uint16(number) for number in component_ids)
 
 
 def read_components(reader: Reader) -> tuple[int, ...]:
-    """Read a `ComponentsList` (mls-extensions 5)."""
-    return reader.vector(Reader.uint16)
+    """Read a `ComponentsList` (mls-extensions 5).
+
+    Raises:
+        Malformed: octets that are none; C03, more than `COMPONENTS_MAX` ids.
+    """
+    return reader.vector(Reader.uint16, count_max=COMPONENTS_MAX)
 
 
 def listed_components(
@@ -187,7 +207,8 @@ def read_safe_aad(authenticated_data: bytes, limit: int) -> dict[int, bytes]:
         limit: octets that it may have.
 
     Raises:
-        Malformed: octets that are none.
+        Malformed: octets that are none; C03, more than `limit` octets or
+            `COMPONENTS_MAX` items.
         MlsInvalid: E07, not sorted or an id twice.
     """
     return dict(
@@ -217,6 +238,7 @@ class MediaType:
     name: bytes
     parameters: tuple[tuple[bytes, bytes], ...] = ()
 
+    @composes
     def encode(self) -> bytes:
         """Write the `MediaType`."""
         return tls.opaque(self.name) + tls.vector(
@@ -225,14 +247,25 @@ class MediaType:
 
 
 def read_media_type(reader: Reader) -> MediaType:
-    """Read a `MediaType` (mls-extensions 6.2)."""
-    return MediaType(reader.opaque(), reader.vector(_read_parameter))
+    """Read a `MediaType` (mls-extensions 6.2).
+
+    Raises:
+        Malformed: octets that are none; C03, more than `MEDIA_TYPE_PARAMETERS_MAX`
+            parameters, or `MEDIA_TYPE_OCTETS_MAX` octets of them.
+    """
+    return MediaType(
+        reader.opaque(MEDIA_TYPE_OCTETS_MAX),
+        reader.vector(
+            _read_parameter, MEDIA_TYPE_OCTETS_MAX, MEDIA_TYPE_PARAMETERS_MAX
+        ),
+    )
 
 
 def _read_parameter(reader: Reader) -> tuple[bytes, bytes]:
     return reader.opaque(), reader.opaque()
 
 
+@composes
 def encode_media_types(media_types: Iterable[MediaType]) -> bytes:
     """Write a `MediaTypeList`, the data of `content_media_types`."""
     return tls.vector(media_type.encode() for media_type in media_types)
@@ -242,9 +275,13 @@ def read_media_types(reader: Reader) -> tuple[MediaType, ...]:
     """Read a `MediaTypeList`.
 
     Raises:
+        Malformed: octets that are none; C03, more than `MEDIA_TYPES_MAX` types or
+            `MEDIA_TYPES_OCTETS_MAX` octets.
         MlsInvalid: E12, an empty list.
     """
-    media_types = reader.vector(read_media_type)
+    media_types = reader.vector(
+        read_media_type, MEDIA_TYPES_OCTETS_MAX, MEDIA_TYPES_MAX
+    )
     if not media_types:
         raise MlsInvalid(Rule.E12, "no media type listed")
     return media_types
@@ -261,8 +298,9 @@ class ApplicationFraming:
     """Application data with its media type (mls-extensions 6.2)."""
 
     media_type: MediaType
-    content: bytes
+    content: bytes = field(repr=False)
 
+    @composes
     def encode(self) -> bytes:
         """Write the `ApplicationFraming`, the application data of a message."""
         return self.media_type.encode() + tls.opaque(self.content)
@@ -294,6 +332,7 @@ def _read_framing(reader: Reader) -> ApplicationFraming:
 # ---- labels of the Safe functions
 
 
+@composes
 def component_label(component_id: int, label: bytes) -> bytes:
     """Write the `ComponentOperationLabel` (mls-extensions 4.1).
 

@@ -32,13 +32,13 @@ def export(
         length: octets wanted, up to 255 hashes of the suite.
 
     Raises:
-        MlsMisuse: `length` is beyond that, or not positive.
+        MlsMisuse: `length` is beyond that, or not positive; the label is too long.
     """
     if length < 1:
         raise MlsMisuse(f"a secret of {length} octets")
-    secret = derive_secret(suite, exporter.reveal(), label)
     hashed = suite.hash(context)
     try:
+        secret = derive_secret(suite, exporter.reveal(), label)
         exported = expand_with_label(suite, secret, b"exported", hashed, length)
     except LocalError as wrong:
         raise MlsMisuse(str(wrong)) from None

@@ -7,6 +7,7 @@ from typing import Final
 
 from sabir.mls.credentials import Credential, read_credential
 from sabir.mls.limits import DEFAULT_LIMITS, Limits
+from sabir.mls.misuse import composes
 from sabir.mls.struct import read_uint16s, write_uint16s
 from sabir.wire.errors import Malformed
 from sabir.wire.tls import Reader, opaque, read_whole, uint16, vector
@@ -37,6 +38,7 @@ class Extension:
     kind: int
     data: bytes = field(repr=False)
 
+    @composes
     def encode(self) -> bytes:
         """Write the `Extension`."""
         return uint16(self.kind) + opaque(self.data)
@@ -77,6 +79,7 @@ def _read_list(block: bytes, count_max: int) -> Extensions:
 _read_interned = lru_cache(_INTERNED_LISTS_MAX)(_read_list)
 
 
+@composes
 def encode_extensions(extensions: Iterable[Extension]) -> bytes:
     """Write an `Extension<V>`."""
     return vector(extension.encode() for extension in extensions)
@@ -157,6 +160,7 @@ def external_senders_of(
     return read_whole(data, lambda reader: read_external_senders(reader, limits))
 
 
+@composes
 def encode_external_senders(senders: Iterable[ExternalSender]) -> bytes:
     """Write an `ExternalSender<V>`."""
     return vector(sender.encode() for sender in senders)

@@ -407,6 +407,10 @@ def wire_format_of(body: Body) -> WireFormat:
             assert_never(body)
 
 
+MESSAGE_HEAD_OCTETS: Final = 4
+"""Version and wire format, in front of what an MLSMessage holds."""
+
+
 def encode_message(body: Body) -> bytes:
     """Write an `MLSMessage` of version mls10."""
     return _MLS10 + uint16(wire_format_of(body)) + body.raw
@@ -433,19 +437,47 @@ def decode_message(
             is not in `registry`; an unknown credential type.
     """
     reader = Reader(data)
+    number = _read_header(reader, semi_private=semi_private)
+    _check_size(number, len(data), limits)
+    body = _read_body(reader, number, registry, limits)
+    reader.finish()
+    return MlsMessageIn(body, data)
+
+
+def read_message(
+    reader: Reader,
+    registry: ProposalRegistry = STANDARD_PROPOSALS,
+    limits: Limits = DEFAULT_LIMITS,
+) -> MlsMessageIn:
+    """Take an `MLSMessage` that others follow; without SemiPrivateMessages.
+
+    Raises:
+        Malformed: as `decode_message`.
+        MlsUnsupported: as `decode_message`.
+    """
+    start = reader.position
+    number = _read_header(reader, semi_private=False)
+    body = _read_body(reader, number, registry, limits)
+    raw = reader.since(start)
+    _check_size(number, len(raw), limits)
+    return MlsMessageIn(body, raw)
+
+
+def _read_header(reader: Reader, *, semi_private: bool) -> int:
     version = reader.uint16()
     if version != MLS10:
         raise MlsUnsupported("protocol version", version)
     number = reader.uint16()
     if number == WireFormat.SEMI_PRIVATE_MESSAGE and not semi_private:
         raise MlsUnsupported("wire format", number)
+    return number
+
+
+def _check_size(number: int, size: int, limits: Limits) -> None:
     carries_tree = number in _TREE_CARRIERS
     size_max = limits.tree_octets_max if carries_tree else limits.message_octets_max
-    if len(data) > size_max:
-        raise Malformed("C03", f"message of {len(data)} octets, limit {size_max}")
-    body = _read_body(reader, number, registry, limits)
-    reader.finish()
-    return MlsMessageIn(body, data)
+    if size > size_max:
+        raise Malformed("C03", f"message of {size} octets, limit {size_max}")
 
 
 def _read_body(

@@ -9,7 +9,7 @@ caller marks them as used only after the signature was verified (rule D03), so a
 forged message burns no generation.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from sabir.crypto.errors import OpenFailed
@@ -186,7 +186,7 @@ class SenderData:
 
     leaf_index: int
     generation: int
-    reuse_guard: bytes
+    reuse_guard: bytes = field(repr=False)
 
     def encode(self) -> bytes:
         """Write the `SenderData`."""

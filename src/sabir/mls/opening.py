@@ -15,7 +15,7 @@ from sabir.mls.public_epoch import PublicEpoch
 from sabir.mls.ratchet_tree import read_ratchet_tree
 from sabir.mls.services import Services
 from sabir.mls.transcript import interim_hash
-from sabir.mls.transition import check_external_senders
+from sabir.mls.transition import check_outsiders
 from sabir.mls.validation.components import check_dictionary, check_members
 from sabir.mls.validation.leaf_node import LeafRules, validate_leaf_node
 from sabir.mls.validation.tree import validate_tree
@@ -78,7 +78,7 @@ def open_group_info(
     verified = verify_group_info(suite, group_info, checked)
     check_dictionary(context.extensions)
     check_members(context.extensions, (leaf for _, leaf in checked.members()))
-    check_external_senders(context.extensions, (), services)
+    check_outsiders(context.extensions, (), suite, services)
     tag = group_info.confirmation_tag
     interim = interim_hash(suite, context.confirmed_transcript_hash, tag)
     return OpenedGroup(PublicEpoch(suite, context, checked, tag, interim), verified)

@@ -5,6 +5,7 @@ from bisect import bisect
 from collections.abc import Collection
 from typing import final
 
+from sabir.mls.limits import DEFAULT_LIMITS
 from sabir.wire.errors import Malformed
 from sabir.wire.tls import Reader, opaque
 
@@ -72,16 +73,23 @@ class ParentNode:
         return f"<ParentNode with {len(self.unmerged_leaves)} unmerged leaves>"
 
 
-def read_parent_node(reader: Reader) -> ParentNode:
+def read_parent_node(
+    reader: Reader, unmerged_max: int = DEFAULT_LIMITS.members_max
+) -> ParentNode:
     """Take a `ParentNode`; the order of its leaves is rule T08, checked in the tree.
 
+    Args:
+        reader: in front of the node.
+        unmerged_max: how many leaves it may list.
+
     Raises:
-        Malformed: C04 where the leaves are no whole number of indices; as `Reader`.
+        Malformed: C04 where the leaves are no whole number of indices, C03 where they
+            are too many; as `Reader`.
     """
     start = reader.position
     key = reader.opaque()
     parent_hash = reader.opaque()
-    block = reader.opaque()
+    block = reader.opaque(_INDEX_OCTETS * unmerged_max)
     count, rest = divmod(len(block), _INDEX_OCTETS)
     if rest:
         raise Malformed("C04", f"{len(block)} octets of leaf indices")

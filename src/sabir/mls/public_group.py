@@ -5,12 +5,12 @@ confirmation tags, the ciphertexts of a path, a Welcome's content or PSKs; so a 
 can send a commit that a hub accepts and other members do not.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from sabir.mls.codepoints import ContentType
 from sabir.mls.env import Env
-from sabir.mls.errors import MlsInvalid, MlsMisuse
+from sabir.mls.errors import MlsInvalid, MlsMisuse, ProposalsMissing
 from sabir.mls.extensions import RATCHET_TREE, Extension
 from sabir.mls.framing import (
     AuthenticatedContent,
@@ -25,6 +25,7 @@ from sabir.mls.group_context import GroupContext
 from sabir.mls.group_info import GroupInfo, GroupInfoIn
 from sabir.mls.leaf_node import LeafNode
 from sabir.mls.message_protection import open_public_without_key
+from sabir.mls.misuse import seconds
 from sabir.mls.opening import open_group_info
 from sabir.mls.proposal_list import Proposed
 from sabir.mls.proposals import Proposal, ReInit, SelfRemove
@@ -42,8 +43,8 @@ from sabir.mls.validation.public import (
 )
 from sabir.mls.validation.rules import Rule
 from sabir.mls.validation.welcome import verify_group_info
+from sabir.mls.waiting import Waiting
 from sabir.mls.welcome import Welcome
-from sabir.wire.errors import Malformed
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class ProposalReceived:
     reference: bytes
     proposal: Proposal
     sender: Sender
-    authenticated_data: bytes = b""
+    authenticated_data: bytes = field(default=b"", repr=False)
 
 
 class PublicGroup:
@@ -86,7 +87,7 @@ class PublicGroup:
     ) -> None:
         self.services = services
         self.epoch = epoch
-        self.pending: dict[bytes, Proposed] = dict(pending or {})
+        self.pending = Waiting(services.limits, pending)
         self.re_init = re_init
         self.receiver = receiver
 
@@ -132,15 +133,16 @@ class PublicGroup:
 
     @property
     def self_removes(self) -> tuple[bytes, ...]:
-        """Return the references of the SelfRemoves that wait.
+        """Return the references of the SelfRemoves that wait, one for each member.
 
-        Their messages go with a GroupInfo to who joins (mls-extensions 6.3).
+        Their messages go with a GroupInfo to who joins (mls-extensions 6.3). Of several
+        of one member it is the first: a commit may have no second one (Q03).
         """
-        return tuple(
-            reference
-            for reference, item in self.pending.items()
-            if isinstance(item.proposal, SelfRemove)
-        )
+        found: dict[int, bytes] = {}
+        for reference, item in self.pending.items():
+            if isinstance(item.proposal, SelfRemove):
+                found.setdefault(item.sender.index, reference)
+        return tuple(found.values())
 
     # ---- messages
 
@@ -152,14 +154,14 @@ class PublicGroup:
         Raises:
             Malformed, MlsInvalid: the peer broke a rule.
             MlsUnsupported: something that we do not know.
-            MlsMissing: another epoch.
+            MlsMissing: another epoch, or no room for another proposal.
             MlsMisuse: it is no PublicMessage.
         """
         body = decoded(message, self.services).body
         self.check_not_ended()
         opened = self._open(body)
         verified = verify(self.epoch, opened, self.services)
-        now = env.now() if self.services.judge_lifetimes else None
+        now = seconds(env) if self.services.judge_lifetimes else None
         if verified.content.content_type is ContentType.PROPOSAL:
             return self.receive(verified, now)
         return self.stage(verified, now)
@@ -191,29 +193,47 @@ class PublicGroup:
         return self.keep(accept_proposal(self.epoch, message, self.services, now))
 
     def keep(self, item: Proposed) -> ProposalReceived:
-        """Let an accepted proposal wait for a commit.
-
-        Raises:
-            Malformed: C03, too many wait already.
-        """
+        """Let an accepted proposal wait for a commit. Raises as `Waiting.keep`."""
         reference, message = item.reference, item.message
         assert reference is not None
         assert message is not None
-        limit = self.services.limits.pending_proposals_max
-        if len(self.pending) >= limit and reference not in self.pending:
-            raise Malformed("C03", f"more than {limit} proposals wait")
-        self.pending[reference] = item
+        self.pending.keep(item)
         return ProposalReceived(
             reference, item.proposal, item.sender, message.content.authenticated_data
         )
 
     def stage(
-        self, message: VerifiedContent, now: int | None, own_leaf: int | None = None
+        self,
+        message: VerifiedContent,
+        now: int | None,
+        own_leaf: int | None = None,
+        given: Iterable[Proposed] = (),
     ) -> PublicStage:
-        """Judge a verified commit."""
-        return stage_commit(
-            self.epoch, self.pending, message, self.services, now, own_leaf
-        )
+        """Judge a verified commit.
+
+        Args:
+            message: the commit.
+            now: seconds since 1970 to judge key packages by; None lets them be.
+            own_leaf: our place, None for a hub.
+            given: proposals that came with it, which do not wait here.
+
+        Raises:
+            MlsInvalid: a rule; Q11 where a hub is shown a commit that names what does
+                not wait there, since who orders a group decides what does.
+            ProposalsMissing: of a member's group: it names what does not wait here.
+        """
+        known: Mapping[bytes, Proposed] = self.pending
+        came = {item.reference: item for item in given if item.reference is not None}
+        if came:
+            known = {**known, **came}
+        try:
+            return stage_commit(
+                self.epoch, known, message, self.services, now, own_leaf
+            )
+        except ProposalsMissing as missing:
+            if own_leaf is not None:
+                raise
+            raise MlsInvalid(Rule.Q11, str(missing)) from None
 
     def merge(self, staged: PublicStage) -> None:
         """Enter the epoch that a commit begins.
@@ -224,7 +244,7 @@ class PublicGroup:
         if staged.before is not self.epoch:
             raise MlsMisuse("this commit was staged for another epoch or group")
         self.epoch = staged.after
-        self.pending = {}
+        self.pending = Waiting(self.services.limits)
         self.re_init = staged.effects.re_init
 
     # ---- what goes with a commit

@@ -7,6 +7,7 @@ costs its paths and not its members. A tree on which a change was refused is hal
 changed: work on a copy, and drop it.
 """
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, final
 
@@ -42,20 +43,22 @@ def read_ratchet_tree(reader: Reader, limits: Limits = DEFAULT_LIMITS) -> Ratche
     """Take an `optional<Node> ratchet_tree<V>` (section 12.4.3.3).
 
     Raises:
-        Malformed: C03 larger than `limits` say, C07 an unknown node type, and as
-            `read_leaf_node`.
+        Malformed: C03 larger than `limits` say, C04 a parent that lists more unmerged
+            leaves than are below it, C07 an unknown node type, and as `read_leaf_node`.
         MlsInvalid: T01, T02.
         MlsUnsupported: an unknown credential type.
     """
+    positions = itertools.count()
 
     def read_node(inner: Reader) -> LeafNodeIn | ParentNode | None:
+        position = next(positions)
         if not inner.presence():
             return None
         kind = inner.uint8()
         if kind == LEAF:
             return read_leaf_node(inner, limits)
         if kind == PARENT:
-            return read_parent_node(inner)
+            return read_parent_node(inner, len(tree_math.leaves_below(position)))
         raise Malformed("C07", f"node type {kind}")
 
     count_max = tree_math.node_count(limits.members_max)

@@ -16,9 +16,11 @@ from sabir.crypto.suites import CipherSuite
 from sabir.mls.commit import HPKECiphertext
 from sabir.mls.components import component_label
 from sabir.mls.errors import MlsInvalid
+from sabir.mls.misuse import composes
 from sabir.mls.validation.rules import Rule
 
 
+@composes
 def safe_sign(
     suite: CipherSuite, private: Secret, component_id: int, label: bytes, content: bytes
 ) -> bytes:
@@ -27,6 +29,7 @@ def safe_sign(
     return sign_with_label(suite, private.reveal(), named, content)
 
 
+@composes
 def safe_verify(
     suite: CipherSuite,
     public: bytes,
@@ -40,6 +43,7 @@ def safe_verify(
     return verify_with_label(suite, public, named, content, signature)
 
 
+@composes
 def safe_encrypt(
     suite: CipherSuite,
     public: bytes,
@@ -62,6 +66,7 @@ def safe_encrypt(
         raise MlsInvalid(Rule.L14, str(wrong)) from None
 
 
+@composes
 def safe_decrypt(
     suite: CipherSuite,
     private: Secret,

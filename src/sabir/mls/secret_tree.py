@@ -6,7 +6,8 @@ never the ratchet's secret, and only so many of them as `Limits` say.
 
 Reading takes two steps. `peek` finds a key and changes nothing. `consume` deletes it
 and all it came from, once the message was opened and its signature found right (rule
-D03): a forged message burns no generation. Sending is one step, `next_key`.
+D03): a forged message burns no generation. Sending takes `peek_next` and `consume`:
+what turns out to be too large to be sent burns none, either.
 
 For the store, a tree is a set of small rows, of which a message changes a few:
 
@@ -168,11 +169,16 @@ class SecretTree:
 
     # ---- keys
 
-    def next_key(self, leaf: int, kind: RatchetKind) -> MessageKey:
-        """Use up our own next generation.
+    @property
+    def limits(self) -> Limits:
+        """Return those of the client whose epoch this is."""
+        return self._limits
+
+    def peek_next(self, leaf: int, kind: RatchetKind) -> Peeked:
+        """Find our own next key; consume it before what it sealed leaves.
 
         Args:
-            leaf: our own, from which nothing is ever peeked.
+            leaf: our own.
             kind: of the content to seal.
 
         Raises:
@@ -186,10 +192,7 @@ class SecretTree:
             )
         if sent[kind] > GENERATION_MAX:
             raise MlsMisuse("rule D05: no generation is left; commit first")
-        peeked = self.peek(leaf, kind, sent[kind])
-        message_key = peeked.message_key
-        self.consume(peeked)
-        return message_key
+        return self.peek(leaf, kind, sent[kind])
 
     def peek(self, leaf: int, kind: RatchetKind, generation: int) -> Peeked:
         """Find the key of a message; this changes nothing.

@@ -16,7 +16,7 @@ from sabir.mls.codepoints import ContentType
 from sabir.mls.commit import HPKECiphertext, read_hpke_ciphertext
 from sabir.mls.credentials import Credential, read_credential
 from sabir.mls.extensions import Extension, find_extension
-from sabir.mls.limits import DEFAULT_LIMITS, Limits
+from sabir.mls.limits import DEFAULT_LIMITS, EXTERNAL_RECEIVERS_MAX, Limits
 from sabir.mls.struct import Struct
 from sabir.wire.errors import Malformed
 from sabir.wire.tls import Reader, opaque, read_whole, uint8, uint64, vector
@@ -53,11 +53,21 @@ def external_receivers_of(
     data = find_extension(extensions, EXTERNAL_RECEIVERS)
     if data is None:
         return ()
+    return read_whole(data, lambda reader: read_external_receivers(reader, limits))
 
-    def read_one(reader: Reader) -> ExternalReceiver:
-        return ExternalReceiver(reader.opaque(), read_credential(reader, limits))
 
-    return read_whole(data, lambda reader: reader.vector(read_one))
+def read_external_receivers(
+    reader: Reader, limits: Limits = DEFAULT_LIMITS
+) -> tuple[ExternalReceiver, ...]:
+    """Take an `ExternalReceiver<V>`, the data of `external_receivers`.
+
+    Raises:
+        Malformed: octets that are none; C03, more than `EXTERNAL_RECEIVERS_MAX`.
+    """
+    return reader.vector(
+        lambda inner: ExternalReceiver(inner.opaque(), read_credential(inner, limits)),
+        count_max=EXTERNAL_RECEIVERS_MAX,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +142,8 @@ def read_semi_private_message(
 
     Raises:
         Malformed: C07 a content type that is no handshake, C03 more authenticated data
-            than `limits` say, and as `Reader`.
+            than `limits` say or more keys than `EXTERNAL_RECEIVERS_MAX`, and as
+            `Reader`.
     """
     start = reader.position
     group_id = reader.opaque()
@@ -146,7 +157,7 @@ def read_semi_private_message(
         ContentType(kind),
         reader.opaque(limits.authenticated_data_octets_max),
         reader.opaque(),
-        reader.vector(_read_key),
+        reader.vector(_read_key, count_max=EXTERNAL_RECEIVERS_MAX),
         reader.opaque(),
         reader.opaque(),
         reader.opaque(),

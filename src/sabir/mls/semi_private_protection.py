@@ -1,7 +1,7 @@
 """Sealing and opening SemiPrivateMessages (draft-mahy-mls-semiprivatemessage-07)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sabir.crypto.errors import BadKey, OpenFailed
@@ -264,9 +264,9 @@ def open_as_receiver(
 class _Keys:
     """A `PerMessageKeyAndNonces`."""
 
-    key: bytes
-    nonce: bytes
-    reuse_guard: bytes
+    key: bytes = field(repr=False)
+    nonce: bytes = field(repr=False)
+    reuse_guard: bytes = field(repr=False)
     leaf_index: int
 
 

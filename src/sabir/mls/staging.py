@@ -222,6 +222,7 @@ def stage_commit(
 
     Raises:
         MlsInvalid: a rule of P, Q, O but O03, X, T but T13, E, K or L.
+        ProposalsMissing: it names proposals that are not in `pending`.
     """
     commit, sender = message.content.content, message.content.sender
     tag = message.confirmation_tag

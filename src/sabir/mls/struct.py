@@ -4,7 +4,9 @@ import struct as _packing
 from abc import ABC, abstractmethod
 from typing import Final
 
-from sabir.wire.errors import Malformed
+from sabir.mls.errors import MlsMisuse
+from sabir.mls.misuse import not_fitting
+from sabir.wire.errors import Malformed, NotEncodable
 from sabir.wire.tls import VECTOR_OCTETS_MAX, Reader, opaque, varint
 
 
@@ -27,7 +29,11 @@ class Struct(ABC):
 
     def __post_init__(self) -> None:
         if not self.raw:
-            object.__setattr__(self, "raw", self.encode())
+            try:
+                raw = self.encode()
+            except NotEncodable as wrong:
+                raise not_fitting(type(self).__name__, wrong) from None
+            object.__setattr__(self, "raw", raw)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Struct):
@@ -70,5 +76,12 @@ def read_uint16s(reader: Reader) -> tuple[int, ...]:
 
 
 def write_uint16s(numbers: tuple[int, ...]) -> bytes:
-    """Write a `uint16<V>`."""
-    return opaque(_packing.pack(f">{len(numbers)}H", *numbers))
+    """Write a `uint16<V>`.
+
+    Raises:
+        MlsMisuse: a number is none.
+    """
+    try:
+        return opaque(_packing.pack(f">{len(numbers)}H", *numbers))
+    except _packing.error:
+        raise MlsMisuse(f"in a list of {len(numbers)} one is no uint16") from None

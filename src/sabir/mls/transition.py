@@ -8,6 +8,8 @@ refused leaves no trace (rule O04).
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from sabir.crypto import hpke
+from sabir.crypto.suites import CipherSuite
 from sabir.mls.app_data import apply_data_updates, judge_ephemeral
 from sabir.mls.codepoints import SenderType
 from sabir.mls.credentials import Where
@@ -27,6 +29,7 @@ from sabir.mls.proposal_list import ProposalList
 from sabir.mls.proposals import Add, PreSharedKey
 from sabir.mls.public_epoch import PublicEpoch
 from sabir.mls.ratchet_tree import RatchetTree
+from sabir.mls.semi_private import EXTERNAL_RECEIVERS, external_receivers_of
 from sabir.mls.services import Services
 from sabir.mls.validation.components import (
     check_dictionary,
@@ -138,7 +141,7 @@ def apply_list(
         limits=services.limits,
         suites=services.suites,
     )
-    check_external_senders(extensions, context.extensions, services)
+    check_outsiders(extensions, context.extensions, before.suite, services)
     packages = _key_packages(proposals, rules, now)
     updates = _updated_leaves(before, proposals, rules, services)
     removed = [
@@ -153,13 +156,15 @@ def apply_list(
         removals=proposals.gone,
         additions=[package.leaf_node for package in packages],
     )
-    if tree.leaf_count > services.limits.members_max:
-        raise MlsInvalid(Rule.Q12, f"{tree.leaf_count} leaves")
     joins = committer.kind is SenderType.NEW_MEMBER_COMMIT
+    committer_leaf = tree.leftmost_blank() if joins else committer.index
+    leaves_max = services.limits.members_max
+    if committer_leaf >= leaves_max or any(tree.leaves[leaves_max:]):
+        raise MlsInvalid(Rule.Q12, f"more than {leaves_max} leaves")
     applied = Applied(
         before=before,
         committer=committer,
-        committer_leaf=tree.leftmost_blank() if joins else committer.index,
+        committer_leaf=committer_leaf,
         proposals=proposals,
         tree=tree,
         extensions=extensions,
@@ -179,7 +184,10 @@ def _check_singles(
     *,
     founding: bool,
 ) -> None:
-    """Check the rules P that need no leaf."""
+    """Check the rules P that need no leaf, and Q13."""
+    psks_max = services.limits.psks_per_commit_max
+    if len(proposals.psks) > psks_max:
+        raise MlsInvalid(Rule.Q13, f"{len(proposals.psks)} PSKs, limit {psks_max}")
     for item in proposals:
         check_policy(services.policy, before.context, item)
     for proposal in proposals.of(PreSharedKey):
@@ -210,19 +218,34 @@ def _new_extensions(
     return extensions
 
 
-def check_external_senders(
-    new: Extensions, old: Extensions, services: Services
+def check_outsiders(
+    new: Extensions, old: Extensions, suite: CipherSuite, services: Services
 ) -> None:
-    """L01 for the credentials of new `external_senders` (section 5.3.1)."""
-    if find_extension(new, EXTERNAL_SENDERS) == find_extension(old, EXTERNAL_SENDERS):
-        return
-    for sender in external_senders_of(new, services.limits):
-        check_authentic(
-            sender.credential,
-            sender.signature_key,
-            services.authentication,
-            Where.EXTERNAL_SENDER,
-        )
+    """Check those outside who are given a part in the group.
+
+    Nobody could send or open anything in a group whose list of them is none.
+
+    Raises:
+        Malformed: a list that is none, or longer than its limit.
+        MlsInvalid: L01 for the credentials of new `external_senders` (section 5.3.1),
+            L14 for the keys of new `external_receivers`.
+    """
+    if _differ(new, old, EXTERNAL_SENDERS):
+        for sender in external_senders_of(new, services.limits):
+            check_authentic(
+                sender.credential,
+                sender.signature_key,
+                services.authentication,
+                Where.EXTERNAL_SENDER,
+            )
+    if services.semi_private and _differ(new, old, EXTERNAL_RECEIVERS):
+        for receiver in external_receivers_of(new, services.limits):
+            if not hpke.check_public(suite, receiver.public_key):
+                raise MlsInvalid(Rule.L14, "the key of an external receiver")
+
+
+def _differ(new: Extensions, old: Extensions, kind: int) -> bool:
+    return find_extension(new, kind) != find_extension(old, kind)
 
 
 def _key_packages(
@@ -310,7 +333,13 @@ def _check_present(
 
 
 def _check_resulting_leaves(applied: Applied) -> None:
-    """L04, P07, P08, E11, E13: check what all members must support together."""
+    """L04, P07, P08, E11, E13: check what all members must support together.
+
+    A list is judged before the path (section 12.4.2), by the members that it results
+    in (12.1.7): an Update counts, who is removed does not, and the committer's new leaf
+    does not yet. Section 11.1 says "current members", and some judge by the tree before
+    the list; so what passes here does so everywhere only if Updates went before.
+    """
     old, tree = applied.before, applied.tree
     new_leaves = [added.key_package.leaf_node for added in applied.added]
     new_leaves += [updated.new for updated in applied.updated]

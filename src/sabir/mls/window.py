@@ -21,7 +21,7 @@ class Passed:
     """The key of a generation that was passed over.
 
     Attributes:
-        age: counts up through the epoch: the lowest is the oldest.
+        age: one more than that of the newest that is kept: the lowest is the oldest.
         message_key: key and nonce.
     """
 
@@ -36,13 +36,12 @@ class Window:
         limits: how many to keep.
     """
 
-    __slots__ = ("_ages", "_limits", "_next_age", "_places")
+    __slots__ = ("_ages", "_limits", "_places")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._places: dict[Place, dict[int, Passed]] = {}
-        self._ages: dict[int, tuple[Place, int]] = {}
-        self._next_age = 0
+        self._ages: dict[int, tuple[Place, int]] = {}  # by increasing age
 
     def __iter__(self) -> Iterator[tuple[Place, int]]:
         return iter(self._ages.values())
@@ -64,14 +63,14 @@ class Window:
 
     def keep(self, place: Place, message_key: MessageKey) -> None:
         """Add the key of a generation later than all of this ratchet here."""
-        self.restore(place, Passed(self._next_age, message_key))
+        newest = next(reversed(self._ages), -1)
+        self.restore(place, Passed(newest + 1, message_key))
 
     def restore(self, place: Place, passed: Passed) -> None:
         """Add a key from the store; by increasing age."""
         generation = passed.message_key.generation
         self._places.setdefault(place, {})[generation] = passed
         self._ages[passed.age] = (place, generation)
-        self._next_age = passed.age + 1
 
     def excess(self, place: Place) -> Iterator[tuple[Place, int]]:
         """Give what to `drop` after adding to a ratchet, one at a time."""

@@ -131,6 +131,7 @@ def test_who_joins_by_a_commit_may_update_and_send() -> None:
         room.env,
         room.clients["dan"],
         room["ann"].group_info(with_tree=True),
+        member_of=(),
         proposals=[AppEphemeral(LOG, b"hi"), AppDataUpdate(LOG, b"d")],
     )
     staged = room["ann"].process(room.env, join.commit)

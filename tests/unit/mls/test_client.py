@@ -4,7 +4,7 @@ import pytest
 
 from sabir.crypto.secrets import Secret
 from sabir.crypto.suites import SUITES
-from sabir.mls.client import Identity
+from sabir.mls.client import Identity, KeyPackageSecrets
 from sabir.mls.codepoints import GREASE
 from sabir.mls.components import is_last_resort
 from sabir.mls.errors import MlsMisuse, MlsUnsupported
@@ -74,3 +74,39 @@ def test_leaves_of_a_client_are_alike_and_have_grease() -> None:
         assert len(GREASE.intersection(numbers)) == 1
     assert set(SUITES) <= set(capabilities.cipher_suites)
     assert {8, 9, 10} <= set(capabilities.proposals)
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_who_we_are_is_stored(suite: int) -> None:
+    identity = client("ann", suite).identities[suite]
+    read = Identity.decode(identity.encode())
+    assert (read.suite, read.credential, read.public) == (
+        identity.suite,
+        identity.credential,
+        identity.public,
+    )
+    assert read.private.ct_equal(identity.private)
+    assert identity.private.reveal() not in repr(read).encode("latin-1")
+
+
+def test_a_damaged_identity_is_refused() -> None:
+    octets = client("ann").identities[1].encode()
+    for damaged in (b"", octets[:-1], octets + b"\0", b"SBRI\0\2" + octets[6:]):
+        with pytest.raises(MlsMisuse, match="stored identity"):
+            Identity.decode(damaged)
+    with pytest.raises(MlsMisuse, match="halves"):
+        Identity.decode(octets[:-1] + bytes([octets[-1] ^ 1]))
+    with pytest.raises(MlsUnsupported):
+        Identity.decode(octets, {})
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_the_secrets_of_a_key_package_are_stored(suite: int) -> None:
+    _, secrets = client("ann", suite).key_package(ENV, suite=suite)
+    octets = secrets.encode()
+    read = KeyPackageSecrets.decode(octets)
+    assert read.key_package == secrets.key_package
+    assert read.encode() == octets
+    for damaged in (b"", octets[:-1], octets + b"\0"):
+        with pytest.raises(MlsMisuse, match="stored key package"):
+            KeyPackageSecrets.decode(damaged)

@@ -1,10 +1,13 @@
 """Application components: the octets, and where they lie."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sabir.mls import components
+from sabir.mls import components, limits
 from sabir.mls.components import (
     APP_COMPONENTS,
     CONTENT_MEDIA_TYPES,
@@ -20,7 +23,9 @@ from sabir.mls.extensions import APP_DATA_DICTIONARY, Extension, Extensions
 from sabir.mls.group_context import GroupContext
 from sabir.mls.validation.rules import Rule
 from sabir.wire.errors import Malformed
-from sabir.wire.tls import read_whole
+from sabir.wire.tls import Reader, read_whole
+
+Parse = Callable[[Reader], Any]
 
 IDS = st.integers(0, 0xFFFF)
 ENTRIES = st.dictionaries(IDS, st.binary(max_size=20), max_size=6)
@@ -136,6 +141,77 @@ def test_an_empty_list_of_media_types_breaks_e12() -> None:
     with pytest.raises(MlsInvalid) as wrong:
         read_whole(b"\x00", components.read_media_types)
     assert wrong.value.rule == Rule.E12.name
+
+
+LISTS: dict[str, tuple[Parse, Callable[[int], bytes], int]] = {
+    "entries": (
+        components.read_dictionary,
+        lambda count: dictionary(dict.fromkeys(range(count), b"")).encode(),
+        limits.COMPONENTS_MAX,
+    ),
+    "octets of entries": (
+        components.read_dictionary,
+        lambda size: dictionary({1: bytes(size - 6)}).encode(),
+        limits.DICTIONARY_OCTETS_MAX,
+    ),
+    "components": (
+        components.read_components,
+        lambda count: components.encode_components(range(count)),
+        limits.COMPONENTS_MAX,
+    ),
+    "SafeAAD": (
+        lambda reader: components.read_safe_aad(reader.data, 1 << 16),
+        lambda count: components.encode_safe_aad(dict.fromkeys(range(count), b"")),
+        limits.COMPONENTS_MAX,
+    ),
+    "media types": (
+        components.read_media_types,
+        lambda count: components.encode_media_types([CBOR] * count),
+        limits.MEDIA_TYPES_MAX,
+    ),
+    "octets of media types": (
+        components.read_media_types,
+        lambda size: components.encode_media_types(
+            [MediaType(bytes(61))] * (size // 64)
+        ),
+        limits.MEDIA_TYPES_OCTETS_MAX,
+    ),
+    "parameters": (
+        components.read_media_type,
+        lambda count: MediaType(b"a/b", ((b"c", b"d"),) * count).encode(),
+        limits.MEDIA_TYPE_PARAMETERS_MAX,
+    ),
+    "octets of parameters": (
+        components.read_media_type,
+        lambda size: MediaType(b"a/b", ((b"", bytes(size - 3)),)).encode(),
+        limits.MEDIA_TYPE_OCTETS_MAX,
+    ),
+    "octets of a name": (
+        components.read_media_type,
+        lambda size: MediaType(bytes(size)).encode(),
+        limits.MEDIA_TYPE_OCTETS_MAX,
+    ),
+}
+"""What reads a list, what writes one of some length, and how long it may be."""
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_each_list_has_a_limit(name: str) -> None:
+    read, write, most = LISTS[name]
+    read(Reader(write(most)))
+    with pytest.raises(Malformed) as wrong:
+        read(Reader(write(most + 64)))
+    assert wrong.value.rule == "C03"
+
+
+def test_a_long_dictionary_is_read_each_time_and_nothing_of_it_is_kept() -> None:
+    long = context_with({7: bytes(100_000)})
+    first = components.dictionary_of(long.extensions)
+    assert first is not None
+    assert first is not components.dictionary_of(long.extensions)
+    short = context_with({7: bytes(1_000)})
+    kept = components.dictionary_of(short.extensions)
+    assert kept is components.dictionary_of(short.extensions)
 
 
 def test_framed_data_bring_their_media_type_or_mean_the_groups_first() -> None:

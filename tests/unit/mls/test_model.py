@@ -25,6 +25,7 @@ HAPPENS = {
     "enter late",
     "epoch",
     "external join",
+    "followed with what was missing",
     "joined",
     "knows that it is behind",
     "learned a key to follow",

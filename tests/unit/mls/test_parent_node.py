@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from sabir.mls.parent_node import ParentNode, read_parent_node
 from sabir.wire.errors import Malformed
-from sabir.wire.tls import read_whole
+from sabir.wire.tls import Reader, read_whole
 
 LEAVES = st.lists(st.integers(0, 2**32 - 1), max_size=8).map(tuple)
 
@@ -32,6 +32,14 @@ def test_leaf_indices_have_four_octets() -> None:
     with pytest.raises(Malformed) as wrong:
         read_whole(b"\x00\x00\x05\x00\x00\x00\x01\x00", read_parent_node)
     assert wrong.value.rule == "C04"
+
+
+def test_no_more_unmerged_leaves_are_read_than_may_be_there() -> None:
+    raw = ParentNode(b"key", b"hash", (2, 7)).raw
+    assert read_parent_node(Reader(raw), 2).unmerged_leaves == (2, 7)
+    with pytest.raises(Malformed) as wrong:
+        read_parent_node(Reader(raw), 1)
+    assert wrong.value.rule == "C03"
 
 
 def test_unmerged_leaves_stay_in_order() -> None:

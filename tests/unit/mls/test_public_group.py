@@ -2,16 +2,17 @@
 
 import pytest
 
-from sabir.errors import PeerMisbehaved
-from sabir.mls.errors import MlsMisuse
+from sabir.mls.errors import MlsMissing, MlsMisuse
 from sabir.mls.limits import Limits
 from sabir.mls.proposals import Add, Remove
 from sabir.mls.public_group import ProposalReceived, PublicGroup
 from sabir.mls.services import Services
 from sabir.mls.staging import PublicStage
 from sabir.mls.validation.rules import Rule
+from sabir.mls.waiting import Waiting
 from sabir.testing.mls.clients import Believing
 from sabir.testing.mls.rules import violates
+from sabir.testing.mls.snapshots import unchanged
 from tests.unit.mls.group.world import Room, client
 
 
@@ -68,7 +69,7 @@ def test_a_hub_that_judges_lifetimes_refuses_who_is_too_late() -> None:
     sent = room["ann"].propose(room.env, add, as_public=True).message
     hub.process(room.env, sent)
     room.env.time += 29 * 86_400
-    hub.pending.clear()
+    hub.pending = Waiting(strict.limits)
     with violates(Rule.L05):
         hub.process(room.env, sent)
 
@@ -84,6 +85,6 @@ def test_waiting_proposals_are_limited() -> None:
     ]
     hub.process(room.env, sent[0])
     hub.process(room.env, sent[0])  # again, which changes nothing
-    with pytest.raises(PeerMisbehaved):
+    with unchanged(hub), pytest.raises(MlsMissing, match="room"):
         hub.process(room.env, sent[1])
     assert len(hub.pending) == 1

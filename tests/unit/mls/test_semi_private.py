@@ -1,5 +1,7 @@
 """The octets of SemiPrivateMessages and of those who may read them."""
 
+from dataclasses import replace
+
 import pytest
 
 from sabir.crypto.suites import SUITES
@@ -9,6 +11,7 @@ from sabir.mls.credentials import BasicCredential
 from sabir.mls.errors import MlsUnsupported
 from sabir.mls.extensions import Extension
 from sabir.mls.framing import decode_message, encode_message
+from sabir.mls.limits import EXTERNAL_RECEIVERS_MAX
 from sabir.mls.semi_private import (
     EXTERNAL_RECEIVERS,
     ExternalReceiver,
@@ -82,6 +85,28 @@ def test_receivers_read_as_written() -> None:
     data = encode_external_receivers([HUB, other])
     assert external_receivers_of((Extension(EXTERNAL_RECEIVERS, data),)) == (HUB, other)
     assert external_receivers_of(()) == ()
+
+
+def test_more_receivers_than_the_limit_are_refused() -> None:
+    def read(count: int) -> tuple[ExternalReceiver, ...]:
+        data = encode_external_receivers([HUB] * count)
+        return external_receivers_of((Extension(EXTERNAL_RECEIVERS, data),))
+
+    assert len(read(EXTERNAL_RECEIVERS_MAX)) == EXTERNAL_RECEIVERS_MAX
+    with pytest.raises(Malformed) as wrong:
+        read(EXTERNAL_RECEIVERS_MAX + 1)
+    assert wrong.value.rule == "C03"
+
+
+def test_a_message_is_sealed_to_as_many_as_a_group_may_name() -> None:
+    def read(count: int) -> SemiPrivateMessage:
+        message = replace(MESSAGE, keys=MESSAGE.keys * count, raw=b"")
+        return read_whole(message.raw, read_semi_private_message)
+
+    assert len(read(EXTERNAL_RECEIVERS_MAX).keys) == EXTERNAL_RECEIVERS_MAX
+    with pytest.raises(Malformed) as wrong:
+        read(EXTERNAL_RECEIVERS_MAX + 1)
+    assert wrong.value.rule == "C03"
 
 
 def test_a_receiver_is_named_by_the_hash_of_its_struct() -> None:

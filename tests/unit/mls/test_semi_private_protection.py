@@ -41,6 +41,7 @@ from sabir.mls.services import Services
 from sabir.mls.staging import PublicStage
 from sabir.mls.validation.rules import Rule
 from sabir.testing.mls.clients import Believing, PskTable
+from sabir.testing.mls.keys import next_key
 from sabir.testing.mls.rules import violates
 from tests.unit.mls.group.world import ENV
 
@@ -67,7 +68,7 @@ class World:
         self.ann.commit(ENV, [Add(package)])
         welcome = self.ann.merge_pending(ENV).welcome
         assert welcome is not None
-        self.ben = accept(ben, stage_welcome(ben, welcome, [secrets]))
+        self.ben = accept(ben, stage_welcome(ben, welcome, [secrets], member_of=()))
         self.hub = PublicGroup.from_group_info(
             SERVICES, self.ann.group_info(with_tree=True), receiver=self.receiver
         )
@@ -199,18 +200,6 @@ def test_keys_of_other_lengths_or_senders_are_refused() -> None:
             world.hub.process(ENV, encode_message(changed))
 
 
-def test_a_receiver_without_a_key_keeps_nothing_from_being_sent_badly() -> None:
-    world = World()
-    bad = ExternalReceiver(b"no key", BasicCredential(b"hub"))
-    extensions = (
-        Extension(REQUIRED_WIRE_FORMATS, FORMATS),
-        Extension(EXTERNAL_RECEIVERS, encode_external_receivers([bad])),
-    )
-    group = MlsGroup.create(ENV, world.client("ann"), b"h", extensions)
-    with violates(Rule.L14):
-        group.commit(ENV)
-
-
 def test_a_damaged_ciphertext_opens_for_nobody() -> None:
     world = World()
     message = world.commit()
@@ -221,17 +210,19 @@ def test_a_damaged_ciphertext_opens_for_nobody() -> None:
             group.process(ENV, changed)
 
 
-def test_without_receivers_nothing_is_sealed() -> None:
+def test_to_a_receiver_without_a_key_or_to_none_nothing_is_sealed() -> None:
     world = World()
     epoch = world.ann.state.epoch
     assert epoch is not None
     form = WireFormat.SEMI_PRIVATE_MESSAGE
     message = sign(epoch, SERVICES, Remove(1), b"", form)
     key = MessageKey(0, bytes(16), bytes(12))
+    known = (world.suite, message, key, epoch.sender_data, bytes(4), b"")
     with pytest.raises(MlsMisuse):
-        protect_semi_private(
-            world.suite, message, key, epoch.sender_data, bytes(4), b"", []
-        )
+        protect_semi_private(*known, [])
+    bad = ExternalReceiver(b"no key", BasicCredential(b"hub"))
+    with violates(Rule.L14):
+        protect_semi_private(*known, [world.receiver.receiver, bad])
 
 
 def test_another_content_under_the_same_hash_is_found() -> None:
@@ -241,7 +232,7 @@ def test_another_content_under_the_same_hash_is_found() -> None:
     assert epoch is not None
     form = WireFormat.SEMI_PRIVATE_MESSAGE
     message = sign(epoch, SERVICES, Remove(1), b"", form)
-    key = epoch.secret_tree.next_key(0, RatchetKind.HANDSHAKE)
+    key = next_key(epoch.secret_tree, 0, RatchetKind.HANDSHAKE)
     sealed = protect_semi_private(
         world.suite,
         message,

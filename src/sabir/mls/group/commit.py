@@ -14,15 +14,16 @@ from sabir.crypto.suites import CipherSuite
 from sabir.mls.capabilities import Capabilities
 from sabir.mls.client import Identity
 from sabir.mls.codepoints import LeafNodeSource, WireFormat
-from sabir.mls.commit import Commit, HPKECiphertext, ProposalOrRef
+from sabir.mls.commit import Commit, HPKECiphertext, ProposalOrRef, read_commit
 from sabir.mls.credentials import Credential
 from sabir.mls.effects import Effects
 from sabir.mls.env import Env
 from sabir.mls.extensions import Extensions
-from sabir.mls.framing import FramedContent, VerifiedContent
+from sabir.mls.framing import MESSAGE_HEAD_OCTETS, FramedContent, VerifiedContent
 from sabir.mls.group.epoch import Epoch
 from sabir.mls.group.export import group_info_of
 from sabir.mls.group_info import GroupInfoIn
+from sabir.mls.key_packages import KeyPackageIn
 from sabir.mls.key_schedule import (
     joiner_secret,
     new_epoch,
@@ -38,6 +39,7 @@ from sabir.mls.next_epoch import (
     new_public_epoch,
     provisional_context,
 )
+from sabir.mls.own_limits import check_octets, check_readable
 from sabir.mls.psk import PskStore, find_psks, psk_secret
 from sabir.mls.services import Services
 from sabir.mls.transcript import confirmation_tag
@@ -173,8 +175,9 @@ def draft_commit(env: Env, services: Services, draft: Draft) -> Drafted:
     Raises:
         MlsInvalid: our new leaf or the list is none that others accept.
         MlsMissing: a PSK is not at hand.
+        MlsMisuse: the commit or its Welcome is more than receivers would read.
     """
-    applied = draft.applied
+    applied, limits = draft.applied, services.limits
     before = applied.before
     suite = before.suite
     psks = find_psks(draft.psks, [psk.psk for psk in applied.proposals.psks])
@@ -183,6 +186,11 @@ def draft_commit(env: Env, services: Services, draft: Draft) -> Drafted:
     if draft.force_path or needs_path(applied.proposals, services.proposals):
         created, leaf = _make_path(env, services, draft)
     commit = Commit(tuple(draft.items), None if created is None else created.path)
+    check_readable(
+        "this commit",
+        commit.raw,
+        lambda reader: read_commit(reader, services.proposals, limits),
+    )
     context = before.context
     framed = FramedContent(
         context.group_id, context.epoch, applied.committer, draft.aad, commit
@@ -201,7 +209,7 @@ def draft_commit(env: Env, services: Services, draft: Draft) -> Drafted:
         _keys_after(draft, created),
         secrets,
         draft.signer if created is None else draft.leaf.signature_key,
-        services.limits,
+        limits,
     )
     welcome = None
     if applied.added:
@@ -212,6 +220,8 @@ def draft_commit(env: Env, services: Services, draft: Draft) -> Drafted:
             welcome_secret(suite, joiner, psk),
             created,
         )
+        octets = MESSAGE_HEAD_OCTETS + len(welcome.raw)
+        check_octets("a Welcome", octets, limits.tree_octets_max)
     return Drafted(
         message=with_confirmation_tag(signed, tag),
         epoch=epoch,
@@ -263,18 +273,35 @@ def _make_welcome(
     welcome: Secret,
     created: CreatedPath | None,
 ) -> Welcome:
-    """Seal the new epoch to those whom the commit adds (section 12.4.3.1)."""
-    suite = draft.applied.before.suite
-    key, nonce = welcome_key_and_nonce(suite, welcome)
-    sealed_info = suite.aead_seal(key, nonce, group_info.raw, b"")
+    """Seal the new epoch to those whom the commit adds."""
     psks = tuple(proposal.psk for proposal in draft.applied.proposals.psks)
-    entries = []
+    joiners = []
     for added in draft.applied.added:
         path = None if created is None else created.secret_for(added.leaf_index)
-        secrets = GroupSecrets(joiner, path, psks).encode()
-        package = added.key_package
+        joiners.append((added.key_package, GroupSecrets(joiner, path, psks)))
+    return seal_welcome(draft.applied.before.suite, group_info, welcome, joiners)
+
+
+def seal_welcome(
+    suite: CipherSuite,
+    group_info: GroupInfoIn,
+    welcome: Secret,
+    joiners: Iterable[tuple[KeyPackageIn, GroupSecrets]],
+) -> Welcome:
+    """Seal an epoch to those who join in it (section 12.4.3.1).
+
+    Args:
+        suite: of the group.
+        group_info: signed.
+        welcome: the `welcome_secret` of the epoch.
+        joiners: each with what it is told.
+    """
+    key, nonce = welcome_key_and_nonce(suite, welcome)
+    sealed_info = suite.aead_seal(key, nonce, group_info.raw, b"")
+    entries = []
+    for package, secrets in joiners:
         sealed = encrypt_with_label(
-            suite, package.init_key, _WELCOME, sealed_info, secrets
+            suite, package.init_key, _WELCOME, sealed_info, secrets.encode()
         )
         entries.append(
             EncryptedGroupSecrets(package.reference(suite), HPKECiphertext(*sealed))

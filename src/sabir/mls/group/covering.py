@@ -6,17 +6,18 @@ commit: `choose` leaves out what is known by its kind, `fitting` what is found b
 trying.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sabir.errors import PeerMisbehaved
-from sabir.mls.codepoints import ProposalKind
+from sabir.mls.codepoints import ProposalKind, SenderType
 from sabir.mls.commit import ProposalOrRef, ProposalReference
 from sabir.mls.errors import MlsMissing
 from sabir.mls.framing import Sender
 from sabir.mls.proposal_list import Proposed
-from sabir.mls.proposals import Proposal, ReInit, Remove
+from sabir.mls.proposals import Proposal, ReInit, Remove, SelfRemove
 from sabir.mls.transition import Applied
 
 
@@ -66,6 +67,45 @@ def choose(
     return items[:1]
 
 
+def at_most(count: int, items: Sequence[Proposed]) -> Sequence[Proposed]:
+    """Return no more than so many, in their order: the rest waits on."""
+    if len(items) <= count:
+        return items
+    first = [item for part in _fairly(items) for item in part][:count]
+    kept = {item.reference for item in first}
+    return [item for item in items if item.reference in kept]
+
+
+def _fairly(items: Iterable[Proposed]) -> list[list[Proposed]]:
+    """Order proposals so that nobody's many come before another's first.
+
+    Returns:
+        In this order: who leaves; what other members, external senders, and those who
+        want to join propose. In each part come first the first ones of all senders,
+        then the second ones, and so on.
+    """
+    turns: Counter[Sender] = Counter()
+    parts: list[list[tuple[int, Proposed]]] = [[], [], [], []]
+    for item in items:
+        if isinstance(item.proposal, SelfRemove):
+            parts[0].append((0, item))
+        else:
+            parts[_RANKS[item.sender.kind]].append((turns[item.sender], item))
+            turns[item.sender] += 1
+    return [
+        [item for _, item in sorted(part, key=lambda each: each[0])]
+        for part in parts
+        if part
+    ]
+
+
+_RANKS: Final = {
+    SenderType.MEMBER: 1,
+    SenderType.EXTERNAL: 2,
+    SenderType.NEW_MEMBER_PROPOSAL: 3,
+}
+
+
 def as_items(
     covered: Sequence[Proposed], new: tuple[Proposal, ...]
 ) -> list[ProposalOrRef]:
@@ -83,7 +123,7 @@ class Covering:
     """What a commit covers, and the group after it.
 
     Attributes:
-        covered: those of the waiting proposals that fit, in the order they came.
+        covered: those of the waiting proposals that fit.
         applied: the group after them and after what the committer adds.
     """
 
@@ -92,8 +132,7 @@ class Covering:
 
 
 ATTEMPTS_MAX: Final = 64
-"""Tries to leave out what is bad: a few bad ones among thousands. Members who propose
-more nonsense than that keep others' proposals waiting, but nobody from committing."""
+"""Tries to leave out what is bad: a few bad ones among thousands."""
 
 Attempt = Callable[[Sequence[Proposed]], Applied]
 """Applies waiting proposals together with what the committer adds."""
@@ -102,9 +141,10 @@ Attempt = Callable[[Sequence[Proposed]], Applied]
 def fitting(chosen: Sequence[Proposed], attempt: Attempt) -> Covering:
     """Leave out what does not fit.
 
-    What came first is preferred. Where all fits, as it nearly always does, there is
-    one attempt; else two for each bad one, times the logarithm of their number, up to
-    `ATTEMPTS_MAX`: what was not tried by then waits on.
+    Where all fits, as it nearly always does, there is one attempt. Else proposals are
+    tried by turns of their senders, who leaves before all others, so that whoever sends
+    nonsense harms little but what comes later: two attempts for each bad one, times the
+    logarithm of their number, up to `ATTEMPTS_MAX`. What was not tried waits on.
 
     Raises:
         PeerMisbehaved, MlsMissing: of `attempt`, with no waiting proposal at all.
@@ -115,7 +155,7 @@ def fitting(chosen: Sequence[Proposed], attempt: Attempt) -> Covering:
         if not chosen:
             raise
     best = Covering((), attempt(()))
-    waiting = [chosen]
+    waiting = [*reversed(_fairly(chosen))]
     for _ in range(ATTEMPTS_MAX):
         if not waiting:
             break

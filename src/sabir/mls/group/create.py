@@ -6,13 +6,15 @@ from sabir.mls.client import MlsClient
 from sabir.mls.env import Env
 from sabir.mls.extensions import Extensions
 from sabir.mls.group.epoch import Epoch, GroupState
-from sabir.mls.group_context import GroupContext
+from sabir.mls.group_context import GroupContext, read_group_context
 from sabir.mls.key_schedule import epoch_of
+from sabir.mls.misuse import seconds
+from sabir.mls.own_limits import check_readable
 from sabir.mls.public_epoch import PublicEpoch
 from sabir.mls.public_group import PublicGroup
 from sabir.mls.ratchet_tree import RatchetTree
 from sabir.mls.transcript import CONFIRMED_AT_START, confirmation_tag, interim_hash
-from sabir.mls.transition import check_external_senders
+from sabir.mls.transition import check_outsiders
 from sabir.mls.treekem import PrivateKeys
 from sabir.mls.validation.components import check_dictionary, check_member
 from sabir.mls.validation.leaf_node import LeafRules, validate_new_leaf_node
@@ -24,7 +26,8 @@ def create_group(
     """Make a group of which we are the only member, at epoch 0.
 
     Raises:
-        MlsMisuse: we have no identity for the suite.
+        MlsMisuse: we have no identity for the suite, or there are more extensions than
+            our limits say.
         MlsInvalid: we ourselves do not support what the group would require.
         MlsUnsupported: the suite is not configured.
     """
@@ -37,8 +40,14 @@ def create_group(
     context = GroupContext(
         chosen.number, group_id, 0, b"", CONFIRMED_AT_START, extensions
     )
+    limits = services.limits
+    check_readable(
+        "the GroupContext",
+        context.raw,
+        lambda reader: read_group_context(reader, limits),
+    )
     check_dictionary(extensions)
-    check_external_senders(extensions, (), services)
+    check_outsiders(extensions, (), chosen, services)
     rules = LeafRules.of_group(
         context,
         chosen,
@@ -46,7 +55,9 @@ def create_group(
         limits=services.limits,
         suites=services.suites,
     )
-    leaf = validate_new_leaf_node(client.leaf(env, identity, public), rules, env.now())
+    leaf = validate_new_leaf_node(
+        client.leaf(env, identity, public), rules, seconds(env)
+    )
     check_member(extensions, leaf)
     tree = RatchetTree.of_founder(chosen, leaf)
     context = GroupContext(

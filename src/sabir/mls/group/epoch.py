@@ -1,8 +1,9 @@
 """What a member knows: an epoch with its secrets, and the state around it.
 
 `GroupState` is replaced as a whole when a commit is merged, so that a group is either
-in the old epoch or in the new one. Only three things in it change in place: the secret
-tree and the exporter tree, which forget what was used, and the proposals that wait.
+in the old epoch or in the new one. Only four things in it change in place: the secret
+tree and the exporter tree, which forget what was used, the log of what we sent, and the
+proposals that wait.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from enum import IntEnum
 from sabir.crypto.secrets import Secret
 from sabir.crypto.suites import CipherSuite
 from sabir.mls.exporter import ExporterTree
+from sabir.mls.group.sent import SentLog
 from sabir.mls.group_context import GroupContext
 from sabir.mls.key_schedule import EpochSecrets, NewEpoch
 from sabir.mls.leaf_node import LeafNode
@@ -46,6 +48,7 @@ class Epoch:
         secret_tree: keys of messages; consumed in place.
         exporter_tree: secrets of components; consumed in place.
         signature_key: private, of our leaf.
+        sent: what we sent in it; grows in place.
     """
 
     public: PublicEpoch
@@ -54,6 +57,7 @@ class Epoch:
     secret_tree: SecretTree
     exporter_tree: ExporterTree
     signature_key: Secret
+    sent: SentLog
 
     @property
     def own_leaf(self) -> int:
@@ -64,6 +68,11 @@ class Epoch:
     def suite(self) -> CipherSuite:
         """Return the group's algorithms."""
         return self.public.suite
+
+    @property
+    def limits(self) -> Limits:
+        """Return the limits of our client."""
+        return self.secret_tree.limits
 
     @property
     def context(self) -> GroupContext:
@@ -98,6 +107,7 @@ class Epoch:
             SecretTree.new(suite, public.tree.leaf_count, new.encryption, limits),
             ExporterTree.new(suite, new.application_export),
             signature_key,
+            SentLog(suite, limits),
         )
 
 
@@ -113,6 +123,7 @@ class PastEpoch:
         secret_tree: keys of messages.
         own_leaf: our leaf index.
         ended: when it was left, in seconds since 1970.
+        sent: what we sent in it.
     """
 
     suite: CipherSuite
@@ -122,6 +133,7 @@ class PastEpoch:
     secret_tree: SecretTree
     own_leaf: int
     ended: int
+    sent: SentLog
 
     @classmethod
     def of(cls, epoch: Epoch, now: int) -> "PastEpoch":
@@ -135,6 +147,7 @@ class PastEpoch:
             epoch.secret_tree,
             epoch.own_leaf,
             now,
+            epoch.sent,
         )
 
     @property

@@ -3,9 +3,11 @@
 from sabir.crypto.secrets import Secret
 from sabir.mls.exporter import export
 from sabir.mls.extensions import EXTERNAL_PUB, RATCHET_TREE, Extension, Extensions
+from sabir.mls.framing import MESSAGE_HEAD_OCTETS
 from sabir.mls.group.epoch import Epoch
-from sabir.mls.group_info import GroupInfoIn, sign_group_info
+from sabir.mls.group_info import GroupInfoIn, read_group_info, sign_group_info
 from sabir.mls.key_schedule import external_public
+from sabir.mls.own_limits import check_octets, check_readable
 from sabir.mls.tree_options import PartialGroupInfo, TreePresence
 from sabir.wire.tls import opaque
 
@@ -30,6 +32,9 @@ def group_info_of(
         with_tree: put the ratchet tree in, as the last extension.
         with_external: let those who get it join by themselves.
         extensions: others, of the application; they come first.
+
+    Raises:
+        MlsMisuse: it would be larger, or have more extensions, than our limits say.
     """
     public = epoch.public
     shown = extensions
@@ -44,7 +49,14 @@ def group_info_of(
         epoch.own_leaf,
         b"",
     )
-    return sign_group_info(public.suite, epoch.signature_key.reveal(), unsigned)
+    key, limits = epoch.signature_key.reveal(), epoch.limits
+    made = sign_group_info(public.suite, key, unsigned)
+    check_readable(
+        "this GroupInfo", made.raw, lambda reader: read_group_info(reader, limits)
+    )
+    octets = MESSAGE_HEAD_OCTETS + len(made.raw)
+    check_octets("a GroupInfo", octets, limits.tree_octets_max)
+    return made
 
 
 def partial_group_info_of(

@@ -3,7 +3,7 @@
 States: operational; with a commit of our own pending; suspended by a ReInit; removed.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 from sabir.crypto.secrets import Secret
 from sabir.mls.client import Identity, KeyPackageSecrets, MlsClient
@@ -22,17 +22,23 @@ from sabir.mls.group.export import (
     partial_group_info_of,
 )
 from sabir.mls.group.external import PendingExternalJoin, join_by_commit
-from sabir.mls.group.join import NOWHERE, StagedWelcome, open_welcome
+from sabir.mls.group.join import StagedWelcome, open_welcome
 from sabir.mls.group.load import load_rows
-from sabir.mls.group.messages import Outgoing, seal, sign
+from sabir.mls.group.messages import OpenedPrivate, Outgoing, seal, sign
 from sabir.mls.group.pending import CommitOptions, PendingCommit, make_commit
-from sabir.mls.group.process import Processed, StagedCommit, process
+from sabir.mls.group.process import (
+    Processed,
+    StagedCommit,
+    process,
+    public_content,
+)
 from sabir.mls.group.propose import send_proposal, send_update
 from sabir.mls.group.saver import Saver
 from sabir.mls.group.state import Delta, Rows
 from sabir.mls.group_context import GroupContext
 from sabir.mls.group_info import GroupInfoIn
 from sabir.mls.leaf_node import LeafNode
+from sabir.mls.misuse import seconds
 from sabir.mls.proposals import Proposal, ReInit, SelfRemove
 from sabir.mls.psk import PskStore
 from sabir.mls.public_group import PublicGroup
@@ -176,17 +182,18 @@ class MlsGroup:
         """Seal application data.
 
         Raises:
-            MlsMisuse: O06, O07, D04, D05, or we were removed.
+            MlsMisuse: O06, O07, D04, D05, we were removed, or it is too large.
             MlsInvalid: E07, E12, the group wants them framed.
         """
         epoch = self._sender()
+        current = self._state.without_expired(seconds(env))
         if self.public.pending:
             raise MlsMisuse("rule O07: proposals wait; commit before sending data")
         check_framing(self.group_context, data)
         services = self._client.services
         message = sign(epoch, services, data, aad, WireFormat.PRIVATE_MESSAGE)
         sealed = Outgoing(seal(env, epoch, services, message))
-        self.expire(env)
+        self._state = current
         return sealed
 
     def propose(
@@ -265,8 +272,8 @@ class MlsGroup:
             psks: where keys are found, in place of the client's.
 
         Raises:
-            MlsMisuse: O06, O08, or we were removed.
-            MlsInvalid: others would refuse it, by this rule.
+            MlsMisuse: O06, O08, or we were removed; or more than one of our limits.
+            Malformed, MlsInvalid: others would refuse it, by this rule.
             MlsMissing: a PSK is not at hand.
         """
         options = CommitOptions(
@@ -308,24 +315,35 @@ class MlsGroup:
         pending = self._pending
         if pending is None:
             raise MlsMisuse("no commit of ours waits")
-        state = self._state.next(pending.epoch, pending.re_init, env.now())
+        state = self._state.next(pending.epoch, pending.re_init, seconds(env))
         pending.accepted = True
         self._state, self._pending = state, None
         return pending
 
     def clear_pending(self) -> None:
         """Forget our own commit, which was refused or overtaken."""
-        self._pending = None
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            content = public_content(self._client.services, pending.commit)
+            if content is not None:
+                self._member().sent.note_public(pending.commit, content)
 
     # ---- receiving
 
-    def process(self, env: Env, message: bytes | MlsMessageIn) -> Processed:
-        """Judge a message. A commit changes nothing before `merge`. Raises as
-        `sabir.mls.group.process.process`.
-        """  # noqa: D205  one thought
+    def process(
+        self,
+        env: Env,
+        message: bytes | MlsMessageIn,
+        proposals: Iterable[bytes | MlsMessageIn] = (),
+    ) -> Processed:
+        """Judge a message. A commit changes nothing before `merge`.
+
+        Arguments and errors as `sabir.mls.group.process.process`: `proposals` are
+        those that a commit names and that `ProposalsMissing` asked for.
+        """
         own = None if self._pending is None else self._pending.commit
-        current = self._state.without_expired(env.now())
-        found = process(env, self._client, current, own, message)
+        current = self._state.without_expired(seconds(env))
+        found = process(env, self._client, current, own, message, proposals)
         self._state = current
         return found
 
@@ -335,7 +353,7 @@ class MlsGroup:
         Sending and receiving do it, too: call this after a load, and where nothing
         was said for as long as `Limits.past_epoch_age_s_max`.
         """
-        self._state = self._state.without_expired(env.now())
+        self._state = self._state.without_expired(seconds(env))
 
     def merge(self, env: Env, staged: StagedCommit) -> None:
         """Enter the epoch that a commit of another begins; a commit of ours is void.
@@ -345,9 +363,9 @@ class MlsGroup:
         """
         if staged.public.before is not self.public.epoch:
             raise MlsMisuse("this commit was staged for another epoch or group")
-        if staged.opened is not None:
-            _consume(staged)
-        state = self._state.next(staged.epoch, staged.effects.re_init, env.now())
+        state = self._state.next(staged.epoch, staged.effects.re_init, seconds(env))
+        for opened in staged.opened:
+            _consume(opened)
         self._state, self._pending = state, None
 
     # ---- exporting
@@ -401,11 +419,10 @@ class MlsGroup:
         return epoch
 
 
-def _consume(staged: StagedCommit) -> None:
-    """Delete the key of a commit that came as PrivateMessage (rule D03)."""
-    assert staged.opened is not None
+def _consume(opened: OpenedPrivate) -> None:
+    """Delete the key of a PrivateMessage that a commit came in or with (rule D03)."""
     try:
-        staged.opened.consume()
+        opened.consume()
     except MlsInvalid:
         # Another message of its sender used the same key since: it is gone already.
         return
@@ -416,26 +433,27 @@ def stage_welcome(
     message: bytes | MlsMessageIn | Welcome,
     key_packages: Iterable[KeyPackageSecrets],
     *,
+    member_of: Container[bytes],
     tree: bytes | None = None,
     psks: PskStore | None = None,
     resume: MlsGroup | None = None,
-    member_of: Collection[bytes] = NOWHERE,
 ) -> StagedWelcome:
     """Check a Welcome; `accept` joins. Arguments and errors as `open_welcome`."""
     return open_welcome(
         client,
         message,
         key_packages,
+        member_of=member_of,
         tree=tree,
         psks=psks,
         resume=None if resume is None else resume.state,
-        member_of=member_of,
     )
 
 
 def accept(client: MlsClient, staged: StagedWelcome | PendingExternalJoin) -> MlsGroup:
     """Join: by a Welcome, or by a commit of ours that was accepted."""
-    return MlsGroup(client, staged.state)
+    saver = staged.saver if isinstance(staged, PendingExternalJoin) else None
+    return MlsGroup(client, staged.state, saver=saver)
 
 
 stage_external_join = join_by_commit

@@ -1,6 +1,6 @@
 """Joining by a Welcome (RFC 9420 section 12.4.3.1)."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,9 +41,6 @@ from sabir.wire.tls import read_whole
 
 _LABEL: Final = b"Welcome"
 
-NOWHERE: Final[Collection[bytes]] = ()
-"""The groups of a client that is in none."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StagedWelcome:
@@ -67,10 +64,10 @@ def open_welcome(
     message: bytes | MlsMessageIn | Welcome,
     key_packages: Iterable[KeyPackageSecrets],
     *,
+    member_of: Container[bytes],
     tree: bytes | None = None,
     psks: PskStore | None = None,
     resume: GroupState | None = None,
-    member_of: Collection[bytes] = NOWHERE,
 ) -> StagedWelcome:
     """Check a Welcome.
 
@@ -78,10 +75,12 @@ def open_welcome(
         client: ours.
         message: an MLSMessage, or a bare Welcome that was read.
         key_packages: ours, one of which it may name.
+        member_of: the ids of all groups that we are a member of, those that a ReInit
+            ended, too: whatever answers `group_id in member_of`, e.g. a set or the
+            store. A group that we were removed from is to be deleted first.
         tree: the ratchet tree, where it comes beside the Welcome.
         psks: where keys are found, in place of the client's.
         resume: our state of the group that this one continues, by ReInit or branch.
-        member_of: the group ids of our groups.
 
     Raises:
         Malformed, MlsInvalid: a rule of W, T, L or E.

@@ -1,6 +1,7 @@
 """A group from the store: the reverse of `state`, and the migrations before it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Final
 
@@ -10,17 +11,16 @@ from sabir.mls.client import MlsClient
 from sabir.mls.effects import Added, Effects, Removed, Updated
 from sabir.mls.errors import MlsInvalid, MlsMisuse
 from sabir.mls.exporter import ExporterTree, read_exporter_tree
-from sabir.mls.framing import (
-    Sender,
-    read_sender,
-)
+from sabir.mls.framing import Sender, read_sender
 from sabir.mls.group.epoch import Epoch, GroupState, OwnUpdate, PastEpoch, Status
 from sabir.mls.group.pending import PendingCommit
+from sabir.mls.group.sent import SentLog
 from sabir.mls.group.state import (
     CONTEXT,
     EXPORTER,
     FORMAT_VERSION,
     HEADER,
+    JOIN,
     KEYS,
     MAGIC,
     PAST_EPOCH,
@@ -29,6 +29,7 @@ from sabir.mls.group.state import (
     RESUMPTION,
     SECRET_TREE,
     SECRETS,
+    SENT,
     TRANSCRIPT,
     TREE,
     Rows,
@@ -51,16 +52,24 @@ from sabir.mls.public_store import (
 )
 from sabir.mls.ratchet_tree import RatchetTree
 from sabir.mls.secret_tree import SecretTree, read_secret_tree
+from sabir.mls.services import Services
 from sabir.mls.treekem import PrivateKeys
 from sabir.mls.validation.proof import PROOF
 from sabir.mls.welcome import Welcome, read_welcome
 from sabir.wire.errors import Malformed
-from sabir.wire.tls import Reader, read_whole
+from sabir.wire.tls import Reader, read_whole, uint16
 
 Migration = Callable[[Mapping[bytes, bytes]], Rows]
 """From the rows of one format version to those of the next."""
 
-MIGRATIONS: Final[Mapping[int, Migration]] = MappingProxyType({})
+
+def _with_digests(rows: Mapping[bytes, bytes]) -> Rows:
+    """Bring format 1 to format 2: of what we sent before, nothing is known."""
+    header = rows[row_key(HEADER)]
+    return {**rows, row_key(HEADER): MAGIC + uint16(2) + header[len(MAGIC) + 2 :]}
+
+
+MIGRATIONS: Final[Mapping[int, Migration]] = MappingProxyType({1: _with_digests})
 """By the version that they begin at. Version 1 is the first."""
 
 
@@ -123,7 +132,7 @@ class Loaded:
         )
         if (group_id, number) != (public.context.group_id, public.context.epoch):
             raise MlsMisuse("the stored header is of another group or epoch")
-        trees = self._secret_trees()
+        trees, logs = self._secret_trees(), self._sent_logs()
         epoch = None
         if status is not Status.REMOVED:
             epoch = self._epoch(
@@ -132,8 +141,9 @@ class Loaded:
                 self._take(SECRETS),
                 _taken(trees, public.context.epoch),
                 read_whole(self._take(EXPORTER), self._exporter),
+                self._taken_log(logs, public.context.epoch),
             )
-        past = self._past(public.tree.leaves, trees)
+        past = self._past(public.tree.leaves, trees, logs)
         resumption = tuple(
             (int.from_bytes(key, "big"), Secret(read_whole(value, Reader.opaque)))
             for key, value in reversed(self._section(RESUMPTION))
@@ -180,27 +190,51 @@ class Loaded:
         secrets: bytes,
         secret_tree: SecretTree,
         exporter_tree: ExporterTree,
+        sent: SentLog,
     ) -> Epoch:
         private, signature_key = read_whole(keys, _read_private_keys)
         kept = read_whole(secrets, read_epoch_secrets)
-        return Epoch(public, private, kept, secret_tree, exporter_tree, signature_key)
+        return Epoch(
+            public, private, kept, secret_tree, exporter_tree, signature_key, sent
+        )
 
     def _secret_trees(self) -> dict[int, SecretTree]:
-        by_epoch: dict[int, dict[bytes, bytes]] = {}
-        for key, value in self._section(SECRET_TREE):
-            reader = Reader(key)
-            number = reader.uint64()
-            by_epoch.setdefault(number, {})[key[reader.position :]] = value
         trees = {}
-        for number, rows in by_epoch.items():
+        for number, rows in self._by_epoch(SECRET_TREE).items():
             leaf_count = read_whole(rows.pop(b"", b""), Reader.uint32)
             trees[number] = SecretTree.from_rows(
                 self._suite, leaf_count, rows.items(), self._services.limits
             )
         return trees
 
+    def _sent_logs(self) -> dict[int, SentLog]:
+        limits = self._services.limits
+        return {
+            number: SentLog.from_rows(self._suite, rows.items(), limits)
+            for number, rows in self._by_epoch(SENT).items()
+        }
+
+    def _by_epoch(self, section: int) -> dict[int, dict[bytes, bytes]]:
+        """Take the rows of a section, by the epoch with which their keys begin."""
+        found: dict[int, dict[bytes, bytes]] = {}
+        for key, value in self._section(section):
+            number = read_whole(key[:8], Reader.uint64)
+            found.setdefault(number, {})[key[8:]] = value
+        return found
+
+    def _taken_log(self, logs: dict[int, SentLog], epoch: int) -> SentLog:
+        """Take the log of an epoch; where we sent nothing there is none."""
+        found = logs.pop(epoch, None)
+        return self._new_log() if found is None else found
+
+    def _new_log(self) -> SentLog:
+        return SentLog(self._suite, self._services.limits)
+
     def _past(
-        self, newer: Sequence[LeafNode | None], trees: dict[int, SecretTree]
+        self,
+        newer: Sequence[LeafNode | None],
+        trees: dict[int, SecretTree],
+        logs: dict[int, SentLog],
     ) -> tuple[PastEpoch, ...]:
         past = []
         for key, value in reversed(self._section(PAST_EPOCH)):
@@ -218,15 +252,25 @@ class Loaded:
                     raise MlsMisuse(f"a stored leaf {index} of {leaf_count}")
                 leaves[index] = leaf
             reader.finish()
-            tree = _taken(trees, int.from_bytes(key, "big"))
+            number = int.from_bytes(key, "big")
             past.append(
                 PastEpoch(
-                    self._suite, context, leaves, sender_data, tree, own_leaf, ended
+                    self._suite,
+                    context,
+                    leaves,
+                    sender_data,
+                    _taken(trees, number),
+                    own_leaf,
+                    ended,
+                    self._taken_log(logs, number),
                 )
             )
             newer = leaves
-        if trees:
-            raise MlsMisuse(f"{len(trees)} stored secret trees are of no epoch")
+        if trees or logs:
+            raise MlsMisuse(
+                f"{len(trees)} stored secret trees and {len(logs)} lists of what we"
+                " sent are of no epoch"
+            )
         return tuple(past)
 
     def _proposals(self) -> tuple[dict[bytes, Proposed], dict[bytes, OwnUpdate]]:
@@ -256,7 +300,7 @@ class Loaded:
             lambda inner: read_whole(inner.opaque(), read_welcome)
         )
         has_path = reader.presence()
-        proposals = ProposalList(reader.vector(self._read_listed))
+        proposals = read_listed(reader, self._services)
         places = reader.vector(Reader.uint32)
         context = read_whole(reader.opaque(), read_group_context)
         tree = self._tree(reader)
@@ -266,15 +310,22 @@ class Loaded:
             reader.opaque(),
             read_secret_tree(reader, self._suite, self._services.limits),
             read_exporter_tree(reader, self._suite),
+            self._new_log(),
         )
         reader.finish()
         effects = _effects(before, epoch, proposals, places, has_path=has_path)
         return PendingCommit(commit, effects, epoch, welcome)
 
-    def _read_listed(self, reader: Reader) -> Proposed:
-        proposal = bare_proposal(self._services, reader.opaque())
-        sender = read_sender(reader)
-        return checked_before(proposal, sender, reader.optional(Reader.opaque))
+
+def read_listed(reader: Reader, services: Services) -> ProposalList:
+    """Take the proposals of a commit of ours."""
+
+    def read(inner: Reader) -> Proposed:
+        proposal = bare_proposal(services, inner.opaque())
+        sender = read_sender(inner)
+        return checked_before(proposal, sender, inner.optional(Reader.opaque))
+
+    return ProposalList(reader.vector(read))
 
 
 def _effects(
@@ -353,14 +404,32 @@ def _read_changed_leaf(reader: Reader) -> tuple[int, LeafNode | None]:
     return index, None if leaf is None else LeafNode(leaf, PROOF)
 
 
+def read_removed(reader: Reader) -> Removed:
+    """Take a leaf that a commit of ours removes."""
+    index = reader.uint32()
+    return Removed(index, LeafNode(read_leaf_node(reader), PROOF))
+
+
 def load_rows(client: MlsClient, rows: Mapping[bytes, bytes]) -> Loaded:
     """Read a group.
 
     Raises:
-        MlsMisuse: the rows are damaged, or of a version that we cannot read.
+        MlsMisuse: the rows are damaged, of a version that we cannot read, or of a join
+            that waits.
         MlsUnsupported: the client lacks a suite or a proposal type.
     """
-    try:
+    if row_key(JOIN) in rows:
+        raise MlsMisuse(
+            "these rows are a join that waits for an answer: PendingExternalJoin.load()"
+        )
+    with damage_named():
         return Loaded(client, migrated(rows))
+
+
+@contextmanager
+def damage_named() -> Iterator[None]:
+    """Say that it was we who wrote what cannot be read."""
+    try:
+        yield
     except (Malformed, MlsInvalid) as wrong:
         raise MlsMisuse(f"the stored group is damaged: {wrong}") from None

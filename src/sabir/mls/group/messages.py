@@ -1,10 +1,9 @@
 """Sealing and opening a member's messages (RFC 9420 section 6.3)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from sabir.mls.codepoints import WireFormat
+from sabir.mls.codepoints import ContentType, WireFormat
 from sabir.mls.env import Env
-from sabir.mls.errors import MlsMisuse
 from sabir.mls.extensions import REQUIRED_WIRE_FORMATS, wire_formats_of
 from sabir.mls.framing import (
     Content,
@@ -17,6 +16,7 @@ from sabir.mls.framing import (
 from sabir.mls.group.epoch import Epoch, PastEpoch
 from sabir.mls.group_context import GroupContext
 from sabir.mls.leaf_node import LeafNode
+from sabir.mls.limits import Limits
 from sabir.mls.message_protection import (
     REUSE_GUARD_OCTETS,
     SenderData,
@@ -26,6 +26,9 @@ from sabir.mls.message_protection import (
     protect_public,
     sign_content,
 )
+from sabir.mls.own_limits import check_octets, check_readable
+from sabir.mls.proposals import Proposal, read_proposal
+from sabir.mls.ratchet import MessageKey
 from sabir.mls.secret_tree import Peeked, RatchetKind, SecretTree
 from sabir.mls.semi_private import SemiPrivateMessage, external_receivers_of
 from sabir.mls.semi_private_protection import (
@@ -47,7 +50,7 @@ class Outgoing:
         reference: by which commits name it, for proposals.
     """
 
-    message: bytes
+    message: bytes = field(repr=False)
     reference: bytes | None = None
 
 
@@ -76,14 +79,18 @@ def sign(
     """Sign a content as the member that we are.
 
     Raises:
-        MlsMisuse: more authenticated data than the limit.
+        MlsMisuse: more authenticated data than the limit, or a proposal that receivers
+            would not read.
         MlsInvalid: E07, the group wants them framed.
     """
     context = epoch.public.context
-    limit = services.limits.authenticated_data_octets_max
-    if len(aad) > limit:
-        raise MlsMisuse(f"{len(aad)} octets of authenticated data, limit {limit}")
-    check_safe_aad(context, aad, services.limits)
+    check_own_aad(context, aad, services.limits)
+    if isinstance(content, Proposal):
+        check_readable(
+            "this proposal",
+            content.raw,
+            lambda reader: read_proposal(reader, services.proposals, services.limits),
+        )
     framed = FramedContent(
         context.group_id,
         context.epoch,
@@ -96,20 +103,56 @@ def sign(
     )
 
 
+def check_own_aad(context: GroupContext, aad: bytes, limits: Limits) -> None:
+    """Check authenticated data of our own.
+
+    Raises:
+        MlsMisuse: more than the limit.
+        MlsInvalid: E07, the group wants them framed.
+    """
+    check_octets("authenticated data", len(aad), limits.authenticated_data_octets_max)
+    check_safe_aad(context, aad, limits)
+
+
 def seal(env: Env, epoch: Epoch, services: Services, message: VerifiedContent) -> bytes:
     """Protect a signed message in the form it was signed for, as an MLSMessage.
 
-    A private one uses up a generation of ours.
+    A private one uses up a generation of ours. All but a commit in the clear, which
+    waits for its answer, are known again from now on when they come back.
+
+    Raises:
+        MlsMisuse: D04, D05, or it is too large: then nothing was used up.
     """
-    suite = epoch.public.suite
+    suite, octets_max = epoch.public.suite, services.limits.message_octets_max
+    content = message.content
     if message.wire_format is WireFormat.PUBLIC_MESSAGE:
-        return encode_message(
+        sealed = encode_message(
             protect_public(
                 suite, message, epoch.public.context.raw, epoch.secrets.membership
             )
         )
-    kind = RatchetKind.of(message.content.content_type)
-    key = epoch.secret_tree.next_key(epoch.own_leaf, kind)
+        check_octets("a message", len(sealed), octets_max)
+        if content.content_type is not ContentType.COMMIT:
+            epoch.sent.note_public(sealed, content.raw)  # a commit: when it is cleared
+        return sealed
+    kind = RatchetKind.of(content.content_type)
+    peeked = epoch.secret_tree.peek_next(epoch.own_leaf, kind)
+    generation = peeked.message_key.generation
+    sealed = _seal_private(env, epoch, services, message, peeked.message_key)
+    check_octets("a message", len(sealed), octets_max)
+    epoch.secret_tree.consume(peeked)
+    epoch.sent.note(kind, generation, sealed, content.raw)
+    return sealed
+
+
+def _seal_private(
+    env: Env,
+    epoch: Epoch,
+    services: Services,
+    message: VerifiedContent,
+    key: MessageKey,
+) -> bytes:
+    suite = epoch.public.suite
     if message.wire_format is WireFormat.SEMI_PRIVATE_MESSAGE:
         context = epoch.context
         return encode_message(

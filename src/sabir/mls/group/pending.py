@@ -9,17 +9,18 @@ from sabir.mls.errors import MlsMisuse
 from sabir.mls.extensions import Extensions
 from sabir.mls.framing import Sender
 from sabir.mls.group.commit import Draft, NewLeaf, draft_commit
-from sabir.mls.group.covering import Covering, as_items, choose, fitting
+from sabir.mls.group.covering import Covering, as_items, at_most, choose, fitting
 from sabir.mls.group.epoch import Epoch, GroupPsks, GroupState
 from sabir.mls.group.export import group_info_of, partial_group_info_of
-from sabir.mls.group.messages import handshake_form, seal
+from sabir.mls.group.messages import check_own_aad, handshake_form, seal
 from sabir.mls.group_info import GroupInfoIn
+from sabir.mls.misuse import seconds
+from sabir.mls.own_limits import check_own_list
 from sabir.mls.proposal_list import ProposalList, Proposed
 from sabir.mls.proposals import Proposal, ReInit
 from sabir.mls.psk import PskStore, find_psks
 from sabir.mls.transition import Applied, apply_list
 from sabir.mls.tree_options import PartialGroupInfo, TreePresence
-from sabir.mls.validation.components import check_safe_aad
 from sabir.mls.validation.leaf_node import check_lifetime
 from sabir.mls.welcome import Welcome
 
@@ -130,11 +131,14 @@ def make_commit(
     Raises:
         MlsInvalid: others would refuse it, by this rule; L05 without their
             tolerance for wrong clocks.
-        MlsMissing: a PSK, or a proposal that is to be covered.
+        MlsMissing: a PSK is not at hand.
+        MlsMisuse: a proposal that is to be covered does not wait here, or more than
+            one of our limits, which others have, too.
     """
     services = state.public.services
     public = epoch.public
-    check_safe_aad(public.context, options.aad, services.limits)
+    check_own_aad(public.context, options.aad, services.limits)
+    check_own_list(new, public.tree, services.limits)
     psks = GroupPsks(store, public.context.group_id, state.resumption)
     covering = _cover(env, state, epoch, psks, new, options)
     own = public.tree.leaf(epoch.own_leaf)
@@ -178,11 +182,11 @@ def _cover(
             ProposalList([*covered, *by_value]),
             committer,
             state.public.services,
-            env.now(),
+            seconds(env),
             founding=options.founding,
         )
         for added in applied.added:
-            check_lifetime(added.key_package.leaf_node, env.now())
+            check_lifetime(added.key_package.leaf_node, seconds(env))
         find_psks(store, [proposal.psk for proposal in applied.proposals.psks])
         return applied
 
@@ -190,7 +194,9 @@ def _cover(
         return Covering((), attempt(()))
     pending = state.public.pending
     if options.references is None:
-        return fitting(choose(pending, epoch.own_leaf, new), attempt)
+        chosen = choose(pending, epoch.own_leaf, new)
+        room = state.public.services.limits.proposals_per_commit_max - len(new)
+        return fitting(at_most(room, chosen), attempt)
     named = []
     for reference in options.references:
         item = pending.get(reference)

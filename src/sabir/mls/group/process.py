@@ -5,20 +5,23 @@ epoch beside the old one until the caller merges it. A proposal is kept until a 
 an application message uses up its key. What is refused leaves no trace.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Final
 
 from sabir.crypto.secrets import Secret
 from sabir.mls.client import MlsClient
-from sabir.mls.codepoints import ContentType, SenderType
+from sabir.mls.codepoints import ContentType
 from sabir.mls.commit import Commit
 from sabir.mls.effects import Effects
 from sabir.mls.env import Env
-from sabir.mls.errors import MlsMissing, MlsMisuse
+from sabir.mls.errors import MlsInvalid, MlsMissing, MlsMisuse, MlsRolledBack
 from sabir.mls.framing import (
+    FramedContent,
     MlsMessageIn,
     PrivateMessage,
     PublicMessage,
+    Sender,
     VerifiedContent,
 )
 from sabir.mls.group.epoch import Epoch, GroupPsks, GroupState, PastEpoch
@@ -30,19 +33,31 @@ from sabir.mls.key_schedule import (
     zero_secret,
 )
 from sabir.mls.leaf_node import LeafNode
-from sabir.mls.message_protection import open_public, proposal_reference
+from sabir.mls.message_protection import (
+    SenderData,
+    open_public,
+    proposal_reference,
+)
+from sabir.mls.misuse import seconds
+from sabir.mls.proposal_list import Proposed
 from sabir.mls.proposals import Proposal
 from sabir.mls.psk import find_psks, psk_secret
 from sabir.mls.public_group import ProposalReceived, decoded
 from sabir.mls.secret_tree import RatchetKind
 from sabir.mls.semi_private import SemiPrivateMessage
-from sabir.mls.staging import PublicStage, verify
+from sabir.mls.services import Services
+from sabir.mls.staging import PublicStage, accept_proposal, verify
 from sabir.mls.treekem import PrivateKeys, open_path
 from sabir.mls.validation.commit import check_confirmation_tag
 from sabir.mls.validation.components import check_framing
 from sabir.mls.validation.framing import check_epoch, check_group_id
+from sabir.mls.validation.rules import Rule
 
-_OUR_MESSAGE: Final = "what belongs to a message of our own"
+_OUR_MESSAGE: Final = "what we knew of this message of ours"
+_CLEARED: Final = (
+    "a commit of ours that was cleared (join again, if the group has entered its epoch)"
+)
+_NO_PROPOSAL: Final = "with a commit go the proposals that it names"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,19 +77,29 @@ class ApplicationMessage:
     leaf_node: LeafNode
     epoch: int
     generation: int
-    data: bytes
-    authenticated_data: bytes
+    data: bytes = field(repr=False)
+    authenticated_data: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class OwnEcho:
     """A message of our own came back; `merge_pending` if it is a commit.
 
+    It is the very octets that left: a message that somebody else gave out for ours, or
+    changed, is refused (rules D02, F07), and one that another copy of our state sent is
+    `MlsRolledBack`. It may come more than once.
+
     Attributes:
         content_type: what it is.
+        epoch: in which it was sent.
+        generation: of our ratchet; None for a PublicMessage.
+        authenticated_data: that went with it.
     """
 
     content_type: ContentType
+    epoch: int
+    generation: int | None
+    authenticated_data: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,13 +110,13 @@ class StagedCommit:
         effects: what it does, for the application to judge.
         public: the public half.
         epoch: that it begins; None when it removes us.
-        opened: the PrivateMessage that it came in.
+        opened: the PrivateMessages that it and what was given with it came in.
     """
 
     effects: Effects
     public: PublicStage
     epoch: Epoch | None
-    opened: OpenedPrivate | None = None
+    opened: tuple[OpenedPrivate, ...] = ()
 
 
 Processed = ApplicationMessage | ProposalReceived | StagedCommit | OwnEcho
@@ -103,6 +128,7 @@ def process(
     state: GroupState,
     own_commit: bytes | None,
     message: bytes | MlsMessageIn,
+    proposals: Iterable[bytes | MlsMessageIn] = (),
 ) -> Processed:
     """Judge a message.
 
@@ -112,27 +138,45 @@ def process(
         state: of the group; its past epochs are current.
         own_commit: the commit of ours that waits for its answer.
         message: an MLSMessage.
+        proposals: MLSMessages of proposals that a commit names and that do not wait
+            here, after `ProposalsMissing`. They are held to all rules but the room for
+            what waits, count for this commit alone, and are read for no other message.
 
     Raises:
         Malformed, MlsInvalid: the peer broke a rule.
         MlsUnsupported: something that we do not know.
-        MlsMissing: an epoch that is not here, or a PSK.
-        MlsMisuse: it is no message to a group.
+        MlsMissing: an epoch that is not here, a PSK, room for another proposal, what we
+            knew of a message of ours, the epoch that a cleared commit of ours began, or
+            (`ProposalsMissing`) proposals that a commit names.
+        MlsMisuse: it is no message to a group, or what goes with it is no proposal.
+        MlsRolledBack: our leaf sent it, and this state does not know.
     """
     received = decoded(message, client.services)
-    if own_commit is not None and received.raw == own_commit:
-        return OwnEcho(ContentType.COMMIT)
+    is_pending = own_commit is not None and received.raw == own_commit
     body = received.body
     if isinstance(body, PrivateMessage | SemiPrivateMessage):
-        return _process_private(env, client, state, body)
+        return _process_private(
+            env, client, state, received, body, proposals, is_pending=is_pending
+        )
     if isinstance(body, PublicMessage):
-        return _process_public(env, client, state, body)
+        if is_pending:
+            return _echo(body.message.content, None)
+        epoch, verified = _open_public(client, state, body)
+        if _is_own(epoch, verified):
+            waiting = public_content(client.services, own_commit)
+            return _own_public(state, epoch, waiting, received.raw, verified)
+        return _handshake(env, client, state, epoch, verified, None, proposals)
     raise MlsMisuse(f"wire format {int(received.wire_format)} is no group message")
 
 
-def _process_public(
-    env: Env, client: MlsClient, state: GroupState, body: PublicMessage
-) -> Processed:
+def _is_own(epoch: Epoch, message: VerifiedContent) -> bool:
+    return message.content.sender == Sender.member(epoch.own_leaf)
+
+
+def _open_public(
+    client: MlsClient, state: GroupState, body: PublicMessage
+) -> tuple[Epoch, VerifiedContent]:
+    """Open and verify a PublicMessage of the current epoch."""
     public = state.public.epoch
     content = body.message.content
     check_group_id(content.group_id, public.context.group_id)
@@ -141,19 +185,25 @@ def _process_public(
     opened = open_public(
         public.suite, body, public.context.raw, epoch.secrets.membership
     )
-    verified = verify(public, opened, client.services)
-    return _handshake(env, client, state, epoch, verified, None)
+    return epoch, verify(public, opened, client.services)
 
 
 def _process_private(
-    env: Env, client: MlsClient, state: GroupState, body: Sealed
+    env: Env,
+    client: MlsClient,
+    state: GroupState,
+    received: MlsMessageIn,
+    body: Sealed,
+    proposals: Iterable[bytes | MlsMessageIn],
+    *,
+    is_pending: bool,
 ) -> Processed:
     epoch = _epoch_of(state, body)
     data = who_sent(epoch, body)
+    if is_pending:
+        return _echo(body, data.generation)
     if data.leaf_index == epoch.own_leaf:
-        kind = RatchetKind.of(body.content_type)
-        if data.generation < epoch.secret_tree.generation(epoch.own_leaf, kind):
-            return _own_private(body.content_type)
+        return _own_private(client, epoch, received.raw, body, data)
     opened = open_message(epoch, client.services, body, data)
     content = opened.message.content
     if isinstance(content.content, bytes):
@@ -168,19 +218,90 @@ def _process_private(
             authenticated_data=content.authenticated_data,
         )
     assert isinstance(epoch, Epoch)  # check_epoch: handshakes are of the current one
-    return _handshake(env, client, state, epoch, opened.message, opened)
+    return _handshake(env, client, state, epoch, opened.message, opened, proposals)
 
 
-def _own_private(content_type: ContentType) -> OwnEcho:
-    """Recognize a PrivateMessage of ours, whose key we do not have any more.
+def _echo(message: FramedContent | Sealed, generation: int | None) -> OwnEcho:
+    return OwnEcho(
+        message.content_type, message.epoch, generation, message.authenticated_data
+    )
 
-    Nothing but the sender data says that it is ours, and every member can make those.
-    A commit would be merged for it: our pending one is known by its octets, and any
-    other is none that still matters.
+
+def _own_private(
+    client: MlsClient,
+    epoch: Epoch | PastEpoch,
+    raw: bytes,
+    body: Sealed,
+    data: SenderData,
+) -> OwnEcho:
+    """Judge a sealed message that gives itself out for ours.
+
+    Nothing but the sender data says so, and every member can make those. Its key is
+    gone if we used it: then its octets decide. If we did not, the message is opened as
+    anybody's. With our signature on something that we never said here, we said it
+    somewhere else.
+
+    Raises:
+        MlsInvalid: D02 it is not what we sent, or is what we said, sealed again.
+        MlsMissing: a commit of ours that was cleared, or too long ago to tell.
+        MlsRolledBack: we sent it, and this state does not know.
     """
-    if content_type is ContentType.COMMIT:
+    kind, generation = RatchetKind.of(body.content_type), data.generation
+    sent = epoch.sent
+    if generation >= epoch.secret_tree.generation(epoch.own_leaf, kind):
+        content = open_message(epoch, client.services, body, data).message.content
+        if sent.has_signed(content.raw):
+            raise MlsInvalid(Rule.D02, f"ours, sealed again: generation {generation}")
+        raise MlsRolledBack(epoch.own_leaf, body.epoch, generation)
+    if not sent.is_known(kind, generation):
         raise MlsMissing(_OUR_MESSAGE)
-    return OwnEcho(content_type)
+    if not sent.is_ours(kind, generation, raw):
+        raise MlsInvalid(Rule.D02, f"generation {generation} of ours was another")
+    if body.content_type is ContentType.COMMIT:
+        raise MlsMissing(_CLEARED)
+    return _echo(body, generation)
+
+
+def _own_public(
+    state: GroupState,
+    epoch: Epoch,
+    waiting: bytes | None,
+    raw: bytes,
+    message: VerifiedContent,
+) -> OwnEcho:
+    """Judge a PublicMessage with our signature.
+
+    Args:
+        state: of the group.
+        epoch: the current one.
+        waiting: content of the commit of ours that waits for its answer.
+        raw: the MLSMessage.
+        message: the same, its signature checked.
+
+    Raises:
+        MlsInvalid: F07, with a signature on it that we did not make. Whoever has one of
+            ECDSA can make a second.
+        MlsMissing: a commit of ours that was cleared.
+        MlsRolledBack: we sent it, and this state does not know.
+    """
+    content = message.content
+    if content.content_type is ContentType.PROPOSAL:
+        reference = proposal_reference(epoch.suite, message)
+        if reference in state.public.pending:
+            return _echo(content, None)
+    if epoch.sent.is_ours_in_public(raw):
+        if content.content_type is ContentType.COMMIT:
+            raise MlsMissing(_CLEARED)
+        return _echo(content, None)
+    if content.raw == waiting or epoch.sent.has_signed(content.raw):
+        raise MlsInvalid(Rule.F07, "another signature than ours on what we said")
+    raise MlsRolledBack(epoch.own_leaf, content.epoch, None)
+
+
+def public_content(services: Services, message: bytes | None) -> bytes | None:
+    """Return the FramedContent of a message of ours, if it is a PublicMessage."""
+    body = None if message is None else decoded(message, services).body
+    return body.message.content.raw if isinstance(body, PublicMessage) else None
 
 
 def _epoch_of(state: GroupState, body: Sealed) -> Epoch | PastEpoch:
@@ -210,32 +331,66 @@ def _handshake(
     epoch: Epoch,
     message: VerifiedContent,
     opened: OpenedPrivate | None,
+    proposals: Iterable[bytes | MlsMessageIn],
 ) -> Processed:
-    sender, body = message.content.sender, message.content.content
-    if sender.kind is SenderType.MEMBER and sender.index == epoch.own_leaf:
-        return _own(state, message)
-    now = env.now() if client.services.judge_lifetimes else None
+    body = message.content.content
+    now = seconds(env) if client.services.judge_lifetimes else None
     if isinstance(body, Proposal):
         received = state.public.receive(message, now)
         if opened is not None:
             opened.consume()
         return received
     assert isinstance(body, Commit)
-    staged = state.public.stage(message, now, epoch.own_leaf)
+    given = [_given(client, state, each, now) for each in proposals]
+    items = [each.item for each in given]
+    staged = state.public.stage(message, now, epoch.own_leaf, items)
+    keys = tuple(
+        each for each in (opened, *(one.opened for one in given)) if each is not None
+    )
     if staged.effects.self_removed:
-        return StagedCommit(staged.effects, staged, None, opened)
+        return StagedCommit(staged.effects, staged, None, keys)
     return StagedCommit(
-        staged.effects, staged, _enter(client, state, epoch, staged), opened
+        staged.effects, staged, _enter(client, state, epoch, staged), keys
     )
 
 
-def _own(state: GroupState, message: VerifiedContent) -> OwnEcho:
-    """Recognize a message of ours that we still know."""
-    if message.content.content_type is ContentType.PROPOSAL:
-        reference = proposal_reference(state.public.epoch.suite, message)
-        if reference in state.public.pending:
-            return OwnEcho(ContentType.PROPOSAL)
-    raise MlsMissing(_OUR_MESSAGE)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Given:
+    """A proposal that came with the commit that names it."""
+
+    item: Proposed
+    opened: OpenedPrivate | None
+
+
+def _given(
+    client: MlsClient, state: GroupState, message: bytes | MlsMessageIn, now: int | None
+) -> _Given:
+    """Judge a proposal as if it came by itself; it is not kept, and uses up no key."""
+    received = decoded(message, client.services)
+    body = received.body
+    opened = None
+    if isinstance(body, PrivateMessage | SemiPrivateMessage):
+        epoch = _current(state)
+        check_group_id(body.group_id, epoch.context.group_id)
+        check_epoch(body, epoch.context.epoch)
+        data = who_sent(epoch, body)
+        if data.leaf_index == epoch.own_leaf:
+            _own_private(client, epoch, received.raw, body, data)
+            raise MlsMissing(_OUR_MESSAGE)
+        opened = open_message(epoch, client.services, body, data)
+        verified = opened.message
+    elif isinstance(body, PublicMessage):
+        epoch, verified = _open_public(client, state, body)
+    else:
+        raise MlsMisuse(f"{_NO_PROPOSAL}, not {body.__class__.__name__}")
+    content = verified.content
+    if not isinstance(content.content, Proposal):
+        raise MlsMisuse(f"{_NO_PROPOSAL}, not content type {content.content_type}")
+    if _is_own(epoch, verified):
+        _own_public(state, epoch, None, received.raw, verified)
+        raise MlsMissing(_OUR_MESSAGE)
+    services = client.services
+    return _Given(accept_proposal(epoch.public, verified, services, now), opened)
 
 
 def _enter(

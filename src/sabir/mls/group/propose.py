@@ -10,9 +10,11 @@ from sabir.mls.errors import MlsMisuse
 from sabir.mls.group.commit import NewLeaf
 from sabir.mls.group.epoch import Epoch, GroupState, OwnUpdate
 from sabir.mls.group.messages import Outgoing, handshake_form, seal, sign
+from sabir.mls.misuse import seconds
 from sabir.mls.proposal_list import Proposed
-from sabir.mls.proposals import Proposal, SelfRemove, Update
+from sabir.mls.proposals import Add, Proposal, SelfRemove, Update
 from sabir.mls.staging import accept_proposal
+from sabir.mls.validation.leaf_node import check_lifetime
 
 
 def send_proposal(
@@ -27,15 +29,20 @@ def send_proposal(
     """Propose something; it waits for a commit here as it does at the others.
 
     Raises:
-        MlsInvalid: a rule that every receiver would find broken.
-        MlsMisuse: E10, a second SelfRemove in one epoch.
+        MlsInvalid: a rule that every receiver would find broken; L05 without their
+            tolerance for wrong clocks.
+        MlsMisuse: E10, a second SelfRemove in one epoch; P11, or another limit of ours
+            that others have, too.
     """
     services = state.public.services
     if isinstance(proposal, SelfRemove):
         _check_first_self_remove(state.public.pending, epoch.own_leaf)
+    if isinstance(proposal, Add):
+        check_lifetime(proposal.key_package.leaf_node, seconds(env))
     form = handshake_form(epoch.context, services, as_public=as_public)
     message = sign(epoch, services, proposal, aad, form)
-    item = accept_proposal(state.public.epoch, message, services, env.now())
+    item = accept_proposal(state.public.epoch, message, services, seconds(env))
+    state.public.pending.check_room_for_ours(item)
     sealed = seal(env, epoch, services, message)
     state.public.keep(item)
     return Outgoing(sealed, item.reference)

@@ -1,6 +1,7 @@
 """Which rows of a group are new: the small steps of `state`."""
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterable, Iterator
 
 from sabir.mls.group.epoch import GroupState
 from sabir.mls.group.pending import PendingCommit
@@ -18,6 +19,10 @@ from sabir.mls.group.state import (
     all_rows,
     exporter_row,
     header_row,
+    kept_epochs,
+    message_changes,
+    message_row_keys,
+    message_rows,
     past_rows,
     pending_row,
     proposal_row,
@@ -25,10 +30,6 @@ from sabir.mls.group.state import (
     resumption_row,
     row_key,
     secret_rows,
-    secret_tree_key,
-    secret_tree_row_keys,
-    secret_tree_rows,
-    secret_trees,
 )
 from sabir.mls.public_epoch import PublicEpoch
 from sabir.wire.tls import uint64
@@ -37,7 +38,8 @@ from sabir.wire.tls import uint64
 class Saver:
     """Knows what the store has of a group, and names what is new.
 
-    It remembers names and public things only: what a group forgets is forgotten here.
+    It remembers names, hashes and public things only: what a group forgets is forgotten
+    here, and nothing that was to be stored is kept for when it fails.
 
     Args:
         counter: of the last save.
@@ -51,11 +53,11 @@ class Saver:
         "_exporter",
         "_given",
         "_member",
+        "_message_rows",
         "_past",
         "_proposals",
         "_public",
         "_resumption",
-        "_tree_rows",
         "_unsaved",
     )
 
@@ -66,7 +68,8 @@ class Saver:
         pending: PendingCommit | None = None,
     ) -> None:
         self._counter = counter
-        self._unsaved: dict[bytes, bytes | None] = {}
+        self._unsaved: dict[bytes, bytes] = {}
+        """Hashes of what deltas named and the store is not known to have, by row."""
         self._public: PublicEpoch | None = None
         self._member = False
         self._past: frozenset[int] = frozenset()
@@ -74,12 +77,12 @@ class Saver:
         self._proposals: frozenset[bytes] = frozenset()
         self._commit: bytes | None = None
         self._exporter = b""
-        self._tree_rows: dict[int, set[bytes]] = {}
+        self._message_rows: dict[int, set[bytes]] = {}
         self._given: frozenset[bytes] = frozenset()
         if stored is not None:
             self._remember(stored, pending)
-            for number, tree, _ in secret_trees(stored):
-                self._tree_rows[number] = secret_tree_row_keys(number, tree)
+            for epoch in kept_epochs(stored):
+                self._message_rows[epoch.context.epoch] = message_row_keys(epoch)
 
     @property
     def counter(self) -> int:
@@ -102,24 +105,29 @@ class Saver:
         group has no more by then.
         """
         rows = all_rows(state, pending, self._counter)
-        self._given |= rows.keys()
+        self.gave(rows)
         return rows
+
+    def gave(self, keys: Iterable[bytes]) -> None:
+        """Hear which rows may be in the store, too."""
+        self._given |= frozenset(keys)
 
     def delta(self, state: GroupState, pending: PendingCommit | None) -> Delta:
         """Name the rows that changed since the last `saved`.
 
-        A delta that was never saved is contained in the next one.
+        The rows of a delta that was never saved are in the next one, as they are then.
         """
-        if self._given:
-            there = all_rows(state, pending, self._counter).keys()
-            self._unsaved |= dict.fromkeys(self._given - there)
+        changes = dict(self._changes(state, pending))
+        if self._unsaved or self._given:
+            rows = all_rows(state, pending, self._counter)
+            changes |= {key: rows.get(key) for key in self._unsaved}
+            changes |= dict.fromkeys(self._given - rows.keys())
             self._given = frozenset()
-        self._unsaved |= dict(self._changes(state, pending))
         self._remember(state, pending)
-        if self._unsaved:
-            header = header_row(state, self._counter + 1)
-            self._unsaved[row_key(HEADER)] = header
-        return dict(self._unsaved)
+        if changes:
+            changes[row_key(HEADER)] = header_row(state, self._counter + 1)
+        self._unsaved = {key: _hashed(value) for key, value in changes.items()}
+        return changes
 
     def saved(self, delta: Delta) -> None:
         """Hear that the store has committed a delta."""
@@ -127,14 +135,14 @@ class Saver:
             return
         self._counter += 1
         for key, value in delta.items():
-            if key in self._unsaved and self._unsaved[key] == value:
+            if self._unsaved.get(key) == _hashed(value):
                 del self._unsaved[key]
 
     def _changes(
         self, state: GroupState, pending: PendingCommit | None
     ) -> Iterator[tuple[bytes, bytes | None]]:
         yield from self._epoch_changes(state)
-        yield from self._tree_changes(state)
+        yield from self._message_changes(state)
         yield from self._window_changes(state)
         yield from self._proposal_changes(state)
         if (None if pending is None else pending.commit) != self._commit:
@@ -172,26 +180,25 @@ class Saver:
         for number in self._resumption - resumption.keys():
             yield row_key(RESUMPTION, uint64(number)), None
 
-    def _tree_changes(self, state: GroupState) -> Iterator[tuple[bytes, bytes | None]]:
-        """Compare the secret trees, which change in place."""
-        stored = self._tree_rows
-        self._tree_rows = {}
-        for number, tree, leaf_count in secret_trees(state):
+    def _message_changes(
+        self, state: GroupState
+    ) -> Iterator[tuple[bytes, bytes | None]]:
+        """Compare secret trees and what we sent, which change in place."""
+        stored = self._message_rows
+        self._message_rows = {}
+        for epoch in kept_epochs(state):
+            number = epoch.context.epoch
             known = stored.pop(number, None)
-            changes: dict[bytes, bytes | None] = {}
+            changes = message_changes(epoch)
             if known is None:
                 known = set()
-                changes |= secret_tree_rows(number, tree, leaf_count)
-            else:
-                for key, value in tree.changes().items():
-                    changes[secret_tree_key(number, key)] = value
-            tree.saved()
+                changes = dict(message_rows(epoch))
             for key, value in changes.items():
                 if value is None:
                     known.discard(key)
                 else:
                     known.add(key)
-            self._tree_rows[number] = known
+            self._message_rows[number] = known
             yield from changes.items()
         for keys in stored.values():
             for key in keys:
@@ -208,6 +215,11 @@ class Saver:
                 yield row_key(PROPOSAL, reference), proposal_row(place, item, own)
         for reference in self._proposals - waiting.keys():
             yield row_key(PROPOSAL, reference), None
+
+
+def _hashed(value: bytes | None) -> bytes:
+    """Return what tells two values of a row apart; no secret of it."""
+    return b"" if value is None else hashlib.sha256(value).digest()
 
 
 def _fingerprint(state: GroupState) -> bytes:

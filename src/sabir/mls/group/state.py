@@ -16,6 +16,9 @@ writes some hundred octets however large the group is.
     10  a past epoch, by number; its leaves as changes against the epoch after it
     11  resumption PSK of an epoch
     12  edge of the exporter tree
+    13  digests of what we sent in an epoch, 16 messages in a row
+    14  a commit of ours by which we join, and what it does; then the other rows are
+        the group as it will be
 
 All octets are secret: encryption at rest is the store's business. Rule for callers:
 what `Saver.delta` names is committed before a message leaves, in one transaction with
@@ -23,16 +26,18 @@ it; then `Saver.saved` is told (`saver`). The counter in the header grows with e
 save, so a store that was set back can be noticed.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
 from sabir.crypto.secrets import Secret
+from sabir.mls.effects import Effects
 from sabir.mls.exporter import ExporterTree
+from sabir.mls.extensions import encode_extensions
 from sabir.mls.group.epoch import Epoch, GroupState, OwnUpdate, PastEpoch
 from sabir.mls.group.pending import PendingCommit
 from sabir.mls.leaf_node import LeafNode
-from sabir.mls.proposal_list import Proposed
+from sabir.mls.proposal_list import ProposalList, Proposed
 from sabir.mls.public_epoch import PublicEpoch
 from sabir.mls.public_store import transcript
 from sabir.mls.secret_tree import SecretTree
@@ -47,7 +52,7 @@ from sabir.wire.tls import (
 )
 
 MAGIC: Final = b"SBRM"
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 
 HEADER: Final = 1
 CONTEXT: Final = 2
@@ -61,6 +66,8 @@ TRANSCRIPT: Final = 9
 PAST_EPOCH: Final = 10
 RESUMPTION: Final = 11
 EXPORTER: Final = 12
+SENT: Final = 13
+JOIN: Final = 14
 
 Rows = dict[bytes, bytes]
 """A group in the store."""
@@ -145,6 +152,41 @@ def secret_tree_row_keys(epoch: int, tree: SecretTree) -> set[bytes]:
     return keys
 
 
+def sent_key(epoch: int, rest: bytes) -> bytes:
+    """Return the key of a row of section 13."""
+    return row_key(SENT, uint64(epoch) + rest)
+
+
+def message_rows(epoch: Epoch | PastEpoch) -> Rows:
+    """Write sections 6 and 13 for one epoch."""
+    number = epoch.context.epoch
+    rows = secret_tree_rows(number, epoch.secret_tree, len(epoch.leaves))
+    for key, value in epoch.sent.rows():
+        rows[sent_key(number, key)] = value
+    return rows
+
+
+def message_row_keys(epoch: Epoch | PastEpoch) -> set[bytes]:
+    """Name the rows that `message_rows` writes."""
+    number = epoch.context.epoch
+    keys = secret_tree_row_keys(number, epoch.secret_tree)
+    keys.update(sent_key(number, key) for key in epoch.sent.row_keys())
+    return keys
+
+
+def message_changes(epoch: Epoch | PastEpoch) -> dict[bytes, bytes | None]:
+    """Name the rows of sections 6 and 13 that changed since this was asked last."""
+    number, tree, sent = epoch.context.epoch, epoch.secret_tree, epoch.sent
+    changes = {
+        secret_tree_key(number, key): value for key, value in tree.changes().items()
+    }
+    for key, value in sent.changes().items():
+        changes[sent_key(number, key)] = value
+    tree.saved()
+    sent.saved()
+    return changes
+
+
 def proposal_row(place: int, item: Proposed, own: OwnUpdate | None) -> bytes:
     """Write a row of section 7.
 
@@ -167,18 +209,12 @@ def pending_row(pending: PendingCommit) -> bytes:
     has_path = any(
         updated.leaf_index == effects.committer_leaf for updated in effects.updated
     )
-    proposals = vector(
-        opaque(item.proposal.raw)
-        + item.sender.encode()
-        + optional(None if item.reference is None else opaque(item.reference))
-        for item in effects.proposals
-    )
     return b"".join(
         (
             opaque(pending.commit),
             optional(None if welcome is None else opaque(welcome.raw)),
             uint8(has_path),
-            proposals,
+            _listed(effects.proposals),
             vector(uint32(added.leaf_index) for added in effects.added),
             opaque(epoch.context.raw),
             epoch.public.tree.encode(),
@@ -187,6 +223,30 @@ def pending_row(pending: PendingCommit) -> bytes:
             opaque(epoch.secrets.encode()),
             epoch.secret_tree.encode(),
             epoch.exporter_tree.encode(),
+        )
+    )
+
+
+def _listed(proposals: ProposalList) -> bytes:
+    return vector(
+        opaque(item.proposal.raw)
+        + item.sender.encode()
+        + optional(None if item.reference is None else opaque(item.reference))
+        for item in proposals
+    )
+
+
+def join_row(commit: bytes, effects: Effects) -> bytes:
+    """Write section 14."""
+    return b"".join(
+        (
+            opaque(commit),
+            _listed(effects.proposals),
+            vector(
+                uint32(removed.leaf_index) + removed.leaf_node.raw
+                for removed in effects.removed
+            ),
+            encode_extensions(effects.old_extensions),
         )
     )
 
@@ -231,13 +291,9 @@ def past_rows(state: GroupState) -> Iterator[tuple[int, Callable[[], bytes]]]:
         newer = past.leaves
 
 
-def secret_trees(state: GroupState) -> Iterator[tuple[int, SecretTree, int]]:
-    """Return epoch, secret tree and number of leaves of all that is kept."""
-    epochs: Iterable[Epoch | PastEpoch] = state.past
-    if state.epoch is not None:
-        epochs = (state.epoch, *state.past)
-    for epoch in epochs:
-        yield epoch.context.epoch, epoch.secret_tree, len(epoch.leaves)
+def kept_epochs(state: GroupState) -> Sequence[Epoch | PastEpoch]:
+    """Return all epochs that have keys of messages."""
+    return state.past if state.epoch is None else (state.epoch, *state.past)
 
 
 def all_rows(state: GroupState, pending: PendingCommit | None, counter: int) -> Rows:
@@ -247,8 +303,8 @@ def all_rows(state: GroupState, pending: PendingCommit | None, counter: int) -> 
     if state.epoch is not None:
         rows |= secret_rows(state.epoch)
         rows[row_key(EXPORTER)] = exporter_row(state.epoch.exporter_tree)
-    for number, tree, leaf_count in secret_trees(state):
-        rows |= secret_tree_rows(number, tree, leaf_count)
+    for epoch in kept_epochs(state):
+        rows |= message_rows(epoch)
     for place, (reference, item) in enumerate(state.public.pending.items()):
         own = state.own_updates.get(reference)
         rows[row_key(PROPOSAL, reference)] = proposal_row(place, item, own)

@@ -6,7 +6,7 @@ from typing import Final
 from sabir.crypto.secrets import Secret
 from sabir.crypto.suites import CipherSuite
 from sabir.mls.commit import Commit, ProposalReference
-from sabir.mls.errors import MlsInvalid
+from sabir.mls.errors import MlsInvalid, ProposalsMissing
 from sabir.mls.framing import Sender
 from sabir.mls.proposal_list import ProposalList, Proposed
 from sabir.mls.proposals import ProposalRegistry
@@ -24,20 +24,26 @@ def resolve(
     """Q11: find the proposals that a commit names; those by value are the sender's.
 
     Raises:
-        MlsInvalid: Q11, a reference to what was not sent in this epoch, or twice to
-            one proposal.
+        MlsInvalid: Q11, two references to one proposal.
+        ProposalsMissing: references to what does not wait here.
     """
     items = []
+    missing = []
     seen: set[bytes] = set()
     for index, item in enumerate(commit.proposals):
         if not isinstance(item, ProposalReference):
             items.append(Proposed(item, committer))
             continue
-        found = pending.get(item.reference)
-        if found is None or item.reference in seen:
+        if item.reference in seen:
             raise MlsInvalid(Rule.Q11, f"proposal {index} of {len(commit.proposals)}")
         seen.add(item.reference)
-        items.append(found)
+        found = pending.get(item.reference)
+        if found is None:
+            missing.append(item.reference)
+        else:
+            items.append(found)
+    if missing:
+        raise ProposalsMissing(tuple(missing))
     return ProposalList(items)
 
 

@@ -12,6 +12,7 @@ from sabir.mls.components import (
     dictionary_of,
     is_grease,
     listed_components,
+    media_types_of,
     read_application_framing,
     read_safe_aad,
     requires_safe_aad,
@@ -126,7 +127,15 @@ def check_framing(context: GroupContext, application_data: bytes) -> None:
 
 
 def check_dictionary(extensions: Extensions) -> None:
-    """E01 and E15: the GroupContext's dictionary is sorted and has no GREASE."""
+    """E01 and E15: the GroupContext's dictionary is sorted and has no GREASE.
+
+    What the core itself must read in it later is read now, too: the lists of components
+    and of media types.
+
+    Raises:
+        Malformed: the dictionary or a list is none, or longer than its limit.
+        MlsInvalid: E01, E15, E12 for an empty list of media types.
+    """
     dictionary = dictionary_of(extensions)
     if dictionary is None:
         return
@@ -136,6 +145,7 @@ def check_dictionary(extensions: Extensions) -> None:
     for number in named:
         if is_grease(number):
             raise MlsInvalid(Rule.E15, f"component 0x{number:04X}")
+    media_types_of(extensions)
 
 
 def check_wire_formats(group: Extensions, leaf: LeafNodeIn) -> None:

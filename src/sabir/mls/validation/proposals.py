@@ -200,7 +200,7 @@ def check_types_supported(
 def check_requirements_met(
     extensions: Extensions, members: Iterable[Capabilities]
 ) -> None:
-    """P07: all resulting members meet new `required_capabilities`."""
+    """P07: all members after the list meet new `required_capabilities`."""
     required = required_capabilities_of(extensions)
     if required is None:
         return
@@ -214,7 +214,7 @@ def check_requirements_met(
 def check_extensions_supported(
     extensions: Extensions, members: Iterable[Capabilities]
 ) -> None:
-    """P08: all resulting members support the new GroupContext extensions."""
+    """P08: all members after the list support the new GroupContext extensions."""
     for capabilities in members:
         for extension in extensions:
             if not capabilities.supports_extension(extension.kind):

@@ -123,10 +123,14 @@ class Rule(Enum):
     P04 = "PSK nonce has Nh octets (12.1.4)"
     P05 = "PSK usage reinit or branch only where those happen (12.1.4)"
     P06 = "ReInit version not lower (12.1.5)"
-    P07 = "new required_capabilities met by all resulting members (12.1.7)"
-    P08 = "new GroupContext extensions supported by all resulting members (13.4)"
+    P07 = (
+        "new required_capabilities met by all members that the list results in, before"
+        " the path (11.1, 12.1.7, 12.4.2)"
+    )
+    P08 = "new GroupContext extensions supported by the same (13.4)"
     P09 = "external sender: allowed types only (12.1.8)"
     P10 = "policy of the application allows it (12.2)"
+    P11 = "its sender has room for one more that waits (ours)"
 
     # -- rules Q, proposal list
     Q01 = "no Update by the committer (12.2)"
@@ -141,6 +145,7 @@ class Rule(Enum):
     Q10 = "non-default types supported by all who process the commit (12.2)"
     Q11 = "references resolve to proposals of this epoch (12.4)"
     Q12 = "resulting tree is valid (12.2)"
+    Q13 = "at most psks_per_commit_max PSKs (ours)"
 
     # -- rules O, commit
     O01 = "path present when the list is empty or any type needs it (12.4, 17.4)"
@@ -179,7 +184,7 @@ class Rule(Enum):
         " of its kind (12.4.3.1)"
     )
     W05 = "GroupInfo signed by the non-blank leaf signer (12.4.3)"
-    W06 = "not already a member of this group id (12.4.3)"
+    W06 = "not already a member of this group id, but to replace our leaf (12.4.3)"
     W07 = "GroupInfo suite equals the key package's (12.4.3.1)"
     W08 = "tree and leaves valid (12.4.3.1)"
     W09 = "our leaf is in the tree, octet for octet (12.4.3.1)"

@@ -91,7 +91,7 @@ Made = PendingCommit | PendingExternalJoin
 
 def epoch_of(made: Made) -> Epoch:
     """Return the epoch that a commit begins."""
-    return made.epoch if isinstance(made, PendingCommit) else made.drafted.epoch
+    return made.epoch
 
 
 def entry_of(made: Made) -> Entry:

@@ -7,14 +7,15 @@ in a checkout brings both up to date; a test fails while they are not.
 
 import ast
 import inspect
+import itertools
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Final
 
-from sabir.mls import limits
+from sabir.mls import commit, credentials, extensions, limits, struct, tree_options
 from sabir.mls.limits import DEFAULT_LIMITS, Limits
 from sabir.mls.validation.rules import Rule
 
@@ -41,7 +42,11 @@ Everything that `sabir.mls` checks, by number. A refused message names its rule:
 `MlsInvalid.rule`, or `Malformed.rule` where octets are no valid encoding (C01 to C07,
 C10). What is unknown to us is `MlsUnsupported` (C08, C09), what is not at hand
 `MlsMissing` (O02, among others), what our own caller must not do `MlsMisuse` with the
-rule in its text (D04, D05, O06 to O09, E10, E14). A refusal changes nothing.
+rule in its text (D04, D05, O06 to O09, P11, E10, E14). A refusal changes nothing.
+
+A commit that names a proposal which does not wait breaks Q11 for a hub, who decides
+what waits. To a member it is `ProposalsMissing`, an `MlsMissing` with the references:
+given their messages, the member processes the commit after all.
 
 Sources are sections of RFC 9420; in E, of draft-ietf-mls-extensions. *ours* is a rule
 of this library. [How it is built](../explanation/mls.md).
@@ -56,18 +61,41 @@ _LIMITS_HEAD: Final = """\
 Everything in `sabir.mls` that could grow has a limit, in number or in octets. A client
 that needs others is built with `Services(limits=Limits(...))`. What goes beyond one is
 refused: C03 for sizes and counts, D01 and D02 for messages too far ahead or whose key
-was dropped, D04 for our own sending, L06 for lifetimes.
+was dropped, D04 for our own sending, L06 for lifetimes, P11 for proposals of one sender
+that wait, Q12 for members, Q13 for PSKs of a commit.
 
-Media types, lists of components, and the receivers and keys of a SemiPrivateMessage are
-limited by the octets of their message alone. A message that is dense with them takes up
-to 37 times its size in memory while it is read: where that is too much, lower
-`message_octets_max`. What we compose is not held to sizes and counts: others refuse it.
+What we make ourselves is held to the same limits: beyond one it is `MlsMisuse`, before
+a key was used up or anything has changed.
 
-This page is written by `python -m sabir.testing.mls.pages` from `sabir/mls/limits.py`.
+The defaults are a profile: members who have them refuse the same messages and let the
+same proposals wait. So change them for a whole application, if at all. Where members do
+differ, or heard proposals in another order, one may lack what a commit names: it hears
+`ProposalsMissing` and follows with the messages of those. One SelfRemove of each member
+always has room.
+
+Memory follows: whatever 4 MiB are made of, reading them takes three times as much at
+most, and following a commit that is nothing but one extension nine times.
+
+This page is written by `python -m sabir.testing.mls.pages` from `sabir/mls/limits.py`
+and its neighbours.
 
 | limit | default | reason |
 |--|--|--|
 """
+
+_FIXED_HEAD: Final = """
+## The same for everybody
+
+All members must be able to read what a group holds, and what a leaf claims, or the
+group falls apart over it. These limits are part of the code; a commit that would pass
+one is refused, C03, or C04 inside another list.
+
+| limit | value | reason |
+|--|--|--|
+"""
+
+_FIXED: Final = (limits, extensions, credentials, struct, commit, tree_options)
+"""Modules with limits that are nobody's own choice."""
 
 
 def rules_page() -> str:
@@ -90,28 +118,41 @@ def _rule_rows(family: str) -> Iterator[str]:
 
 def limits_page() -> str:
     """Return docs/reference/mls-limits.md."""
-    reasons = _reasons()
-    return _LIMITS_HEAD + "".join(
-        f"| `{each.name}` | {getattr(DEFAULT_LIMITS, each.name):,} "
-        f"| {reasons[each.name]} |\n"
-        for each in fields(Limits)
-    )
-
-
-def _reasons() -> dict[str, str]:
-    """Return what is written below each limit."""
     (owner,) = (
         node
         for node in ast.parse(inspect.getsource(limits)).body
         if isinstance(node, ast.ClassDef)
     )
-    reasons = {}
-    for field, text in zip(owner.body, owner.body[1:], strict=False):
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-            assert isinstance(text, ast.Expr)
-            assert isinstance(text.value, ast.Constant)
-            reasons[field.target.id] = " ".join(str(text.value.value).split())
-    return reasons
+    reasons = _reasons(owner.body)
+    own = [
+        (each.name, getattr(DEFAULT_LIMITS, each.name), reasons[each.name])
+        for each in fields(Limits)
+    ]
+    fixed = [
+        (name, getattr(module, name), reason)
+        for module in _FIXED
+        for name, reason in _reasons(ast.parse(inspect.getsource(module)).body).items()
+        if re.fullmatch(r"[A-Z][A-Z_]*_MAX", name)
+    ]
+    return _LIMITS_HEAD + _limit_rows(own) + _FIXED_HEAD + _limit_rows(fixed)
+
+
+def _limit_rows(rows: Iterable[tuple[str, int, str]]) -> str:
+    return "".join(
+        f"| `{name}` | {value:,} | {reason} |\n" for name, value, reason in rows
+    )
+
+
+def _reasons(body: Sequence[ast.stmt]) -> dict[str, str]:
+    """Return what is written below each annotated name."""
+    return {
+        field.target.id: " ".join(str(text.value.value).split())
+        for field, text in itertools.pairwise(body)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+    }
 
 
 PAGES: Final = {"mls-rules.md": rules_page, "mls-limits.md": limits_page}

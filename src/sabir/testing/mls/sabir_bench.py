@@ -102,16 +102,18 @@ class SabirGroup:
         self._enter(populated)
 
     def _join(self) -> MlsGroup:
-        staged = stage_welcome(self._joiner, self._welcome, self._key_packages)
+        staged = stage_welcome(
+            self._joiner, self._welcome, self._key_packages, member_of=()
+        )
         return accept(self._joiner, staged)
 
     def _enter(self, group_info: bytes) -> None:
         """Let two clients enter a populated group, one after the other."""
         self._first, self._second = (make_client(ENV, name) for name in ("1", "2"))
-        entered = stage_external_join(ENV, self._first, group_info)
+        entered = stage_external_join(ENV, self._first, group_info, member_of=())
         committer = accept(self._first, entered)
         shown = encode_message(committer.group_info(with_tree=True))
-        followed = stage_external_join(ENV, self._second, shown)
+        followed = stage_external_join(ENV, self._second, shown, member_of=())
         follower = accept(self._second, followed)
         _merged(committer, followed.commit)
         self._committer, self._follower = committer.save(), follower.save()
@@ -205,7 +207,7 @@ def footprint(members: int) -> Footprint:
     gc.collect()
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
-    joined = accept(joiner, stage_welcome(joiner, message, [secrets]))
+    joined = accept(joiner, stage_welcome(joiner, message, [secrets], member_of=()))
     for _ in range(PAST_EPOCHS + 1):
         commit = group.commit(ENV, as_public=True).commit
         group.merge_pending(ENV)

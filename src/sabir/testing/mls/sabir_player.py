@@ -1,5 +1,7 @@
 """A member played by Sabir's own core."""
 
+from collections.abc import Collection
+
 from sabir.crypto.suites import SUITES
 from sabir.errors import PeerMisbehaved, Unavailable
 from sabir.mls import proposals
@@ -61,6 +63,12 @@ class SabirPlayer(Player):
         assert self._group is not None
         return self._group
 
+    def _member_of(self) -> Collection[bytes]:
+        """Return the ids of the groups that this member is in."""
+        if self._group is None or self._group.status is Status.REMOVED:
+            return ()
+        return (self._group.group_id,)
+
     def key_package(self) -> bytes:
         """Make a key package."""
         package, secrets = self._client.key_package(self._env, suite=self.suite)
@@ -75,13 +83,25 @@ class SabirPlayer(Player):
 
     def join(self, welcome: bytes, tree: bytes | None) -> None:
         """Enter by a Welcome."""
-        staged = stage_welcome(self._client, welcome, self._key_packages, tree=tree)
+        staged = stage_welcome(
+            self._client,
+            welcome,
+            self._key_packages,
+            member_of=self._member_of(),
+            tree=tree,
+        )
         self._group = accept(self._client, staged)
 
     def join_from_outside(self, group_info: bytes, *, resync: bool = False) -> bytes:
         """Enter by an external commit."""
         former = self.leaf if resync else None
-        staged = stage_external_join(self._env, self._client, group_info, resync=former)
+        staged = stage_external_join(
+            self._env,
+            self._client,
+            group_info,
+            member_of=self._member_of(),
+            resync=former,
+        )
         self._group = accept(self._client, staged)
         return staged.commit
 

@@ -22,7 +22,11 @@ from sabir.testing.mls.players import (
     Side,
     Update,
 )
-from sabir.testing.mls.tsmls_trees import refused_by_tsmls, unmerged_leaves
+from sabir.testing.mls.tsmls_trees import (
+    refused_by_tsmls,
+    root_is_left_out,
+    unmerged_leaves,
+)
 
 MEMBERS_MAX: Final = 50
 
@@ -134,6 +138,7 @@ class Table:
     _names: int = 0
     _said: int = 0
     _epoch: int = 0
+    _sides: frozenset[Side] = frozenset()
 
     # ---- the script
 
@@ -143,6 +148,7 @@ class Table:
         founder.create(b"table")
         self.members = [founder]
         self._epoch = 0
+        self._sides = frozenset({script.founder, *script.first})
         self._commit(founder, adds=script.first)
         for step in script.steps:
             self._step(step)
@@ -212,6 +218,8 @@ class Table:
                 leaf = self._pick(step.whom, self.members).leaf
                 alone = len(self.members) - len(busy) < 3
                 if theirs_join or alone or leaf in busy or leaf == sender.leaf:
+                    return None
+                if not self._may_go(leaf, self._going()):
                     return None
                 return _Proposed(Remove(leaf), None, leaf)
             case 2:
@@ -298,9 +306,29 @@ class Table:
         removes: list[int] = []
         for pick in picks:
             left = [leaf for leaf in leaves if leaf not in removes]
-            if len(left) > 1:
-                removes.append(left[pick % len(left)])
+            leaf = left[pick % len(left)] if len(left) > 1 else None
+            if leaf is not None and self._may_go(leaf, {*self._going(), *removes}):
+                removes.append(leaf)
         return removes
+
+    def _going(self) -> set[int]:
+        """Return the leaves that the next commit removes."""
+        return {
+            proposed.change.leaf
+            for proposed in self._proposed
+            if isinstance(proposed.change, Remove)
+        }
+
+    def _may_go(self, leaf: int, going: Collection[int]) -> bool:
+        """Whether this leaf may go, too.
+
+        Somebody of each side stays, and in the left half of the tree (TS13).
+        """
+        gone = {leaf, *going}
+        staying = [member for member in self.members if member.leaf not in gone]
+        if not self._sides <= {member.side for member in staying}:
+            return False
+        return not root_is_left_out([member.leaf for member in staying])
 
     def _commit(
         self,
@@ -329,11 +357,7 @@ class Table:
             tree_inside=tree_inside,
         )
         self._note_commit(committer, changes)
-        gone = {*removes} | {
-            proposed.change.leaf
-            for proposed in self._proposed
-            if isinstance(proposed.change, Remove)
-        }
+        gone = {*removes, *self._going()}
         self._tell_commit(committer, made.commit, gone, refilled=bool(joiners))
         for joiner in joiners:
             self._let_in(joiner, made)
@@ -474,6 +498,7 @@ class Table:
         for name, view in views.items():
             assert view == first, name
         assert first.epoch == self._epoch
+        assert self._sides <= {member.side for member in self.members}
         assert dict(first.members) == {
             member.leaf: member.name.encode() for member in self.members
         }

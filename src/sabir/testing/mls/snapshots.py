@@ -12,8 +12,11 @@ from typing import Final
 
 from sabir.crypto.secrets import Secret
 from sabir.crypto.suites import CipherSuite
-from sabir.mls.client import MlsClient
+from sabir.mls.client import KeyPackageSecrets, MlsClient
+from sabir.mls.group.epoch import GroupState
 from sabir.mls.group.group import MlsGroup
+from sabir.mls.public_group import PublicGroup
+from sabir.mls.secret_tree import SecretTree
 from sabir.mls.services import Services
 from sabir.mls.struct import Struct
 from sabir.mls.tags import Tag
@@ -73,11 +76,28 @@ def _fields(value: object) -> Iterator[str]:
     yield from getattr(value, "__dict__", {})
 
 
+_STORED: Final = (MlsGroup, GroupState, PublicGroup, SecretTree, KeyPackageSecrets)
+"""What somebody keeps between two messages."""
+
+_watched: Final[list[object]] = []
+"""What the `unchanged` around this moment hold fast, if it is stored."""
+
+
+def is_watched() -> bool:
+    """Tell whether stored state is under `unchanged` at this moment."""
+    return bool(_watched)
+
+
 @contextmanager
 def unchanged(*values: object) -> Iterator[None]:
     """Expect that what happens leaves these as they are, octet for octet."""
     before = [snapshot(value) for value in values]
-    yield
+    outside = len(_watched)
+    _watched.extend(value for value in values if isinstance(value, _STORED))
+    try:
+        yield
+    finally:
+        del _watched[outside:]
     for value, old in zip(values, before, strict=True):
         assert snapshot(value) == old, f"{value} has changed"
 

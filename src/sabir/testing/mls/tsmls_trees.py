@@ -1,13 +1,28 @@
-"""Which valid trees ts-mls refuses when it joins (TS8 in `peer/README.md`).
+"""Which valid trees and paths ts-mls refuses (TS8 and TS13 in `peer/README.md`).
 
-It wants all nodes above an unmerged leaf to have equal `unmerged_leaves`. The RFC wants
-the leaf in each node between it and the one that lists it, whatever else they list.
+To join, it wants all nodes above an unmerged leaf to have equal `unmerged_leaves`. The
+RFC wants the leaf in each node between it and the one that lists it, whatever else
+they list.
 """
+
+from collections.abc import Collection
 
 from sabir.mls.parent_node import ParentNode
 from sabir.mls.ratchet_tree import read_ratchet_tree
 from sabir.mls.tree_math import direct_path, node_count
 from sabir.wire.tls import read_whole
+
+
+def root_is_left_out(leaves: Collection[int]) -> bool:
+    """Tell whether a path of these members leaves out the root (TS13).
+
+    That is where the left half of the tree is empty; an empty right half is cut off.
+
+    Args:
+        leaves: the indices of two members or more.
+    """
+    left_half = 1 << (max(leaves).bit_length() - 1)
+    return min(leaves) >= left_half
 
 
 def unmerged_leaves(tree: bytes) -> set[int]:

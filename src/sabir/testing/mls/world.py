@@ -184,6 +184,14 @@ class Person:
             self.env, suite=self.suite, last_resort=last_resort
         )
 
+    def belongings(self) -> tuple[Psks, KeyPackageSecrets, MlsGroup]:
+        """Return what a client has that has not joined yet.
+
+        That are its PSKs, the secrets of a key package, and a group of its own.
+        """
+        group = MlsGroup.create(self.env, self.client, b"elsewhere", suite=self.suite)
+        return self.psks, self.key_package()[1], group
+
 
 class World:
     """Some members of one group, and its hub.
@@ -325,7 +333,7 @@ class World:
         assert pending.welcome is not None
         for name, (_, secrets) in made.items():
             client = self.person(name).client
-            staged = stage_welcome(client, pending.welcome, [secrets])
+            staged = stage_welcome(client, pending.welcome, [secrets], member_of=())
             self.groups[name] = accept(client, staged)
         return pending
 

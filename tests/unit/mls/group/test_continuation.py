@@ -50,7 +50,9 @@ def test_a_group_goes_on_with_another_suite() -> None:
     new = continue_after_re_init(ENV, room.clients["ben"], room["ben"], made)
     welcome = welcome_of(new)
     for name, ours in zip(("ann", "cat"), secrets, strict=True):
-        staged = stage_welcome(room.clients[name], welcome, [ours], resume=room[name])
+        staged = stage_welcome(
+            room.clients[name], welcome, [ours], resume=room[name], member_of=()
+        )
         joined = accept(room.clients[name], staged)
         assert joined.epoch_authenticator.ct_equal(new.epoch_authenticator)
         assert joined.group_context.cipher_suite == 4
@@ -99,7 +101,9 @@ def test_some_members_branch_off() -> None:
     room = Room.of("ann", "ben", "cat")
     new, (ours,) = branched(room, "cat")
     welcome = welcome_of(new)
-    staged = stage_welcome(room.clients["cat"], welcome, [ours], resume=room["cat"])
+    staged = stage_welcome(
+        room.clients["cat"], welcome, [ours], resume=room["cat"], member_of=()
+    )
     joined = accept(room.clients["cat"], staged)
     assert joined.epoch_authenticator.ct_equal(new.epoch_authenticator)
     assert room["cat"].status is Status.OPERATIONAL
@@ -117,10 +121,12 @@ def test_a_group_that_continues_another_is_not_joined_without_it() -> None:
     new, secrets = branched(room, "ben")
     welcome = welcome_of(new)
     with pytest.raises(MlsMissing):
-        stage_welcome(room.clients["ben"], welcome, secrets)
+        stage_welcome(room.clients["ben"], welcome, secrets, member_of=())
     other = Room.of("ben")
     with pytest.raises(MlsMissing):
-        stage_welcome(room.clients["ben"], welcome, secrets, resume=other["ben"])
+        stage_welcome(
+            room.clients["ben"], welcome, secrets, resume=other["ben"], member_of=()
+        )
 
 
 def test_a_group_without_a_link_does_not_continue_another() -> None:
@@ -131,7 +137,9 @@ def test_a_group_without_a_link_does_not_continue_another() -> None:
     fake.commit(ENV, [Add(package)])
     welcome = welcome_of(fake)
     with violates(Rule.W14):
-        stage_welcome(room.clients["ben"], welcome, [ours], resume=room["ben"])
+        stage_welcome(
+            room.clients["ben"], welcome, [ours], resume=room["ben"], member_of=()
+        )
 
 
 def test_a_branch_of_other_members_is_refused_by_the_joiner() -> None:
@@ -173,6 +181,7 @@ def test_the_old_group_is_the_one_that_the_welcome_names() -> None:
                 secrets,
                 psks=Everything(),
                 resume=resume,
+                member_of=(),
             )
 
 
@@ -188,4 +197,10 @@ def test_a_re_init_is_proved_by_the_epoch_that_it_began() -> None:
     options = CommitOptions(founding=True)
     new.commit_with(ENV, (Add(made[0]), link), options, store)
     with violates(Rule.W14):
-        stage_welcome(room.clients["ben"], welcome_of(new), secrets, resume=room["ben"])
+        stage_welcome(
+            room.clients["ben"],
+            welcome_of(new),
+            secrets,
+            resume=room["ben"],
+            member_of=(),
+        )

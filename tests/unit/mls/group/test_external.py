@@ -8,7 +8,7 @@ from sabir.crypto.secrets import Secret
 from sabir.crypto.signatures import signature_key_pair
 from sabir.crypto.suites import SUITES
 from sabir.mls.credentials import BasicCredential
-from sabir.mls.errors import MlsInvalid, MlsMissing, MlsMisuse, MlsUnsupported
+from sabir.mls.errors import MlsMissing, MlsMisuse, MlsUnsupported
 from sabir.mls.extensions import (
     EXTERNAL_SENDERS,
     Extension,
@@ -27,13 +27,28 @@ from sabir.mls.tree_options import TreePresence
 from sabir.mls.validation.rules import Rule
 from sabir.testing.mls.clients import PskTable
 from sabir.testing.mls.rules import violates
+from sabir.testing.mls.snapshots import unchanged
 from tests.unit.mls.group.world import Room, client
 
 
-def enter(room: Room, name: str, **how: object) -> None:
-    """Let somebody join by a commit of their own."""
+def enter(room: Room, name: str, *, forgot: bool = False, **how: object) -> None:
+    """Let somebody join by a commit of their own.
+
+    Args:
+        room: the group.
+        name: who.
+        forgot: they do not say which groups they are in.
+        how: arguments of `stage_external_join`.
+    """
     info = next(iter(room.members())).group_info(with_tree=True)
-    join = stage_external_join(room.env, room.clients[name], info, **how)  # type: ignore[arg-type]  # forwarded
+    member_of = [b"room"] if name in room.groups and not forgot else []
+    join = stage_external_join(
+        room.env,
+        room.clients[name],
+        info,
+        member_of=member_of,
+        **how,  # type: ignore[arg-type]  # forwarded
+    )
     room.hear(join.commit, name)
     room.groups[name] = accept(room.clients[name], join)
     room.stores.pop(name, None)
@@ -56,10 +71,10 @@ def test_a_group_info_in_a_message_or_with_the_tree_beside_it_will_do() -> None:
     room.clients["cat"] = client("cat")
     info = room["ann"].group_info(with_tree=False)
     with pytest.raises(MlsMissing):
-        stage_external_join(room.env, room.clients["cat"], info)
+        stage_external_join(room.env, room.clients["cat"], info, member_of=())
     tree = room["ann"].public.tree.encode()
     join = stage_external_join(
-        room.env, room.clients["cat"], encode_message(info), tree=tree
+        room.env, room.clients["cat"], encode_message(info), tree=tree, member_of=()
     )
     room.hear(join.commit)
     room.groups["cat"] = accept(room.clients["cat"], join)
@@ -71,7 +86,7 @@ def test_a_group_info_in_a_message_or_with_the_tree_beside_it_will_do() -> None:
     assert shown.signer == 2
     assert shown.group_context == room.hub.context
     with pytest.raises(MlsMisuse):
-        stage_external_join(room.env, room.clients["cat"], join.commit)
+        stage_external_join(room.env, room.clients["cat"], join.commit, member_of=())
 
 
 def test_without_external_pub_nobody_joins() -> None:
@@ -80,7 +95,26 @@ def test_without_external_pub_nobody_joins() -> None:
     assert epoch is not None
     shown = group_info_of(epoch, with_tree=True, with_external=False)
     with violates(Rule.X09):
-        stage_external_join(room.env, client("cat"), shown)
+        stage_external_join(room.env, client("cat"), shown, member_of=())
+
+
+def test_a_group_that_we_are_in_is_joined_only_in_place_of_our_leaf() -> None:
+    room = Room.of("ann", "ben")
+    with unchanged(room["ben"]), violates(Rule.W06):
+        enter(room, "ben")
+    enter(room, "ben", resync=room["ben"].own_leaf)
+    assert [leaf for leaf, _ in room["ann"].members] == [0, 1]
+
+
+def test_what_answers_whether_we_are_in_a_group_may_be_a_store() -> None:
+    class Store:
+        def __contains__(self, group_id: object) -> bool:
+            return group_id == b"room"
+
+    room = Room.of("ann")
+    info = room["ann"].group_info(with_tree=True)
+    with violates(Rule.W06):
+        stage_external_join(room.env, client("cat"), info, member_of=Store())
 
 
 def test_a_former_leaf_is_replaced_by_resync_and_its_place_taken() -> None:
@@ -97,6 +131,23 @@ def test_nobody_is_replaced_by_somebody_else() -> None:
     room.clients["eve"] = client("eve")
     with violates(Rule.X06):
         enter(room, "eve", resync=1)
+
+
+def test_two_self_removes_of_one_member_keep_nobody_out() -> None:
+    room = Room.of("ann", "ben", "cat")
+    assert room.hub is not None
+    sent = {}
+    for aad in (b"once", b"twice"):
+        leaving = room.restart("cat").propose_self_remove(room.env, aad=aad)
+        assert leaving.reference is not None
+        sent[leaving.reference] = leaving.message
+        room.hear(leaving.message, "cat")
+    assert len(room.hub.pending) == 2
+    (reference,) = room.hub.self_removes
+    room.clients["dan"] = client("dan")
+    del room.groups["cat"]
+    enter(room, "dan", self_removes=[sent[reference]])
+    assert [leaf for leaf, _ in room["ann"].members] == [0, 1, 2]
 
 
 def test_waiting_self_removes_are_carried_through() -> None:
@@ -186,7 +237,7 @@ def test_the_joiner_is_among_the_effects() -> None:
     room = Room.of("ann")
     room.clients["cat"] = client("cat")
     info = room["ann"].group_info(with_tree=True)
-    join = stage_external_join(room.env, room.clients["cat"], info)
+    join = stage_external_join(room.env, room.clients["cat"], info, member_of=())
     staged = room["ann"].process(room.env, join.commit)
     assert isinstance(staged, StagedCommit)
     assert staged.effects.joiner == join.effects.joiner is not None
@@ -196,9 +247,8 @@ def test_the_joiner_is_among_the_effects() -> None:
 
 def test_an_external_commit_of_a_member_s_key_is_refused() -> None:
     room = Room.of("ann", "ben")
-    with pytest.raises(MlsInvalid) as wrong:
-        enter(room, "ben")
-    assert wrong.value.rule == Rule.L11.name
+    with unchanged(room["ben"]), violates(Rule.L11):
+        enter(room, "ben", forgot=True)
 
 
 def test_a_group_of_another_version_is_not_joined() -> None:
@@ -207,7 +257,10 @@ def test_a_group_of_another_version_is_not_joined() -> None:
     other = replace(shown.group_context, version=2, raw=b"")
     with pytest.raises(MlsUnsupported):
         stage_external_join(
-            room.env, client("ben"), replace(shown, group_context=other, raw=b"")
+            room.env,
+            client("ben"),
+            replace(shown, group_context=other, raw=b""),
+            member_of=(),
         )
 
 

@@ -13,7 +13,7 @@ from sabir.mls.commit import HPKECiphertext
 from sabir.mls.errors import MlsMissing, MlsMisuse, MlsUnsupported
 from sabir.mls.framing import encode_message
 from sabir.mls.group.commit import part_of_welcome
-from sabir.mls.group.group import MlsGroup, accept, stage_welcome
+from sabir.mls.group.group import MlsGroup, accept, stage_external_join, stage_welcome
 from sabir.mls.key_packages import KeyPackageIn
 from sabir.mls.limits import Limits
 from sabir.mls.proposals import Add, PreSharedKey
@@ -22,6 +22,7 @@ from sabir.mls.validation.rules import Rule
 from sabir.mls.welcome import GroupSecrets, Welcome
 from sabir.testing.mls.clients import PskTable
 from sabir.testing.mls.rules import violates
+from sabir.testing.mls.snapshots import unchanged
 from sabir.wire.tls import read_whole
 from tests.unit.mls.group.world import Room, client
 
@@ -105,7 +106,7 @@ def test_a_part_of_a_welcome_is_enough_for_those_in_it() -> None:
 def test_without_a_key_package_nobody_joins() -> None:
     ben = Invited()
     with violates(Rule.W01):
-        stage_welcome(ben.room.clients["ben"], ben.welcome, [])
+        stage_welcome(ben.room.clients["ben"], ben.welcome, [], member_of=())
     _, other = ben.room.key_package("ben")
     with violates(Rule.W01):
         ben.join(secrets=other)
@@ -198,11 +199,20 @@ def test_what_is_no_welcome_is_refused() -> None:
 
 
 def test_the_groups_of_a_tight_client_are_small() -> None:
-    limits = Limits(members_max=2)
-    room = Room.of("ann", "ben", make=lambda name, _: client(name, limits=limits))
+    room = Room.of(
+        "ann",
+        "ben",
+        make=lambda name, _: client(
+            name, limits=Limits(members_max=2 if name == "ben" else 99)
+        ),
+    )
     room.clients["cat"] = client("cat")
-    with violates(Rule.Q12):
-        room.add("ann", "cat")
+    adding = room["ann"].commit(room.env, [Add(room.key_package("cat")[0])]).commit
+    info = room["ann"].group_info(with_tree=True)
+    joining = stage_external_join(room.env, client("dan"), info, member_of=()).commit
+    for commit in (adding, joining):
+        with unchanged(room["ben"]), violates(Rule.Q12):
+            room["ben"].process(room.env, commit)
 
 
 def test_key_packages_are_stored_with_their_secrets() -> None:

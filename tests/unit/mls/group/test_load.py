@@ -4,11 +4,13 @@ import pytest
 
 from sabir.errors import Error
 from sabir.mls.codepoints import WireFormat
-from sabir.mls.errors import MlsMisuse
+from sabir.mls.errors import MlsMissing, MlsMisuse
 from sabir.mls.group.group import MlsGroup
 from sabir.mls.group.load import migrated
 from sabir.mls.group.messages import sign
+from sabir.mls.group.process import ApplicationMessage, OwnEcho
 from sabir.mls.group.state import (
+    FORMAT_VERSION,
     HEADER,
     KEYS,
     MAGIC,
@@ -16,10 +18,12 @@ from sabir.mls.group.state import (
     PENDING_COMMIT,
     PROPOSAL,
     SECRET_TREE,
+    SENT,
     Rows,
     row_key,
 )
 from sabir.mls.proposals import ReInit, Remove
+from sabir.testing.mls.snapshots import unchanged
 from sabir.wire.tls import opaque, uint16, uint32, uint64
 from tests.unit.mls.group.world import Room
 
@@ -49,7 +53,7 @@ def test_what_is_stored_is_loaded(room: Room) -> None:
 
 
 def test_each_row_is_needed(room: Room) -> None:
-    optional = {PENDING_COMMIT, PROPOSAL, PAST_EPOCH}
+    optional = {PENDING_COMMIT, PROPOSAL, PAST_EPOCH, SENT}
     for key in room.stores["ann"]:
         if key[0] in optional or (key[0] == SECRET_TREE and len(key) > 9):
             continue
@@ -71,7 +75,7 @@ def test_rows_that_are_cut_or_longer_are_refused(room: Room) -> None:
 
 
 def test_rows_of_no_known_section_are_refused(room: Room) -> None:
-    for key in (row_key(13), row_key(255), b"", row_key(HEADER, b"x")):
+    for key in (row_key(15), row_key(255), b"", row_key(HEADER, b"x")):
         with pytest.raises(MlsMisuse):
             load(room, rows_of(room) | {key: b""})
 
@@ -93,7 +97,7 @@ def test_other_headers_are_refused(room: Room) -> None:
     for damaged in (
         b"",
         b"SBRX" + header[4:],
-        MAGIC + uint16(2) + header[version + 2 :],
+        MAGIC + uint16(FORMAT_VERSION + 1) + header[version + 2 :],
         header.replace(b"\x04room", b"\x04moor"),
         header[:-2] + b"\x09" + header[-1:],
     ):
@@ -131,9 +135,12 @@ def test_older_formats_are_brought_up_step_by_step() -> None:
         }
 
     old = {row_key(HEADER): MAGIC + uint16(98), row_key(KEYS): b"keys"}
-    steps = {98: step(99), 99: step(1)}
+    steps = {98: step(99), 99: step(FORMAT_VERSION)}
     new = migrated(old, steps)  # type: ignore[arg-type]  # lambdas
-    assert new == {row_key(HEADER): MAGIC + uint16(1), row_key(KEYS): b"keys991"}
+    assert new == {
+        row_key(HEADER): MAGIC + uint16(FORMAT_VERSION),
+        row_key(KEYS): b"keys99%d" % FORMAT_VERSION,
+    }
 
 
 def test_leaves_outside_of_a_past_tree_are_refused(room: Room) -> None:
@@ -168,3 +175,35 @@ def test_a_stored_proposal_that_is_another_content_is_refused(room: Room) -> Non
     (key,) = (key for key in rows if key[0] == PROPOSAL)
     with pytest.raises(MlsMisuse, match="another content"):
         load(room, rows | {key: uint32(0) + opaque(said.raw) + b"\x00"})
+
+
+def test_digests_of_no_epoch_or_of_no_known_form_are_refused(room: Room) -> None:
+    digests = bytes(32)
+    for epoch, rest, value, text in (
+        (99, bytes(5), digests, "no epoch"),
+        (2, b"\x03" + bytes(4), digests, "C07"),
+        (2, bytes(5), digests[1:], "C04"),
+    ):
+        key = row_key(SENT, uint64(epoch) + rest)
+        with pytest.raises(MlsMisuse, match=text):
+            load(room, rows_of(room) | {key: value})
+    with pytest.raises(MlsMisuse, match="C03"):
+        load(room, rows_of(room) | {row_key(SENT, bytes(7)): digests})
+
+
+def test_what_was_sent_under_format_1_is_not_known_again() -> None:
+    room = Room.of("ann", "ben")
+    sent = room["ann"].encrypt(room.env, b"before").message
+    room.check()
+    header = room.stores["ann"][row_key(HEADER)]
+    old = {key: value for key, value in room.stores["ann"].items() if key[0] != SENT}
+    old[row_key(HEADER)] = MAGIC + uint16(1) + header[len(MAGIC) + 2 :]
+    ann = MlsGroup.load(room.clients["ann"], old)
+    with unchanged(ann), pytest.raises(MlsMissing, match="of ours"):
+        ann.process(room.env, sent)
+    later = ann.encrypt(room.env, b"after").message
+    assert isinstance(ann.process(room.env, later), OwnEcho)
+    again = MlsGroup.load(room.clients["ann"], ann.save())
+    assert isinstance(again.process(room.env, later), OwnEcho)
+    heard = room["ben"].process(room.env, later)
+    assert isinstance(heard, ApplicationMessage)

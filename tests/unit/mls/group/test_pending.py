@@ -7,6 +7,7 @@ from sabir.mls.proposals import Add, ReInit, Remove
 from sabir.mls.tree_options import TreePresence
 from sabir.mls.validation.rules import Rule
 from sabir.testing.mls.rules import violates
+from sabir.testing.mls.snapshots import unchanged
 from tests.unit.mls.group.world import Room, client
 
 
@@ -24,6 +25,12 @@ def test_waiting_proposals_are_covered_by_name() -> None:
     room["ann"].clear_pending()
     with pytest.raises(MlsMisuse, match="does not wait"):
         room["ann"].commit(room.env, references=[b"unknown"])
+
+
+def test_a_commit_that_does_not_wait_is_cleared_without_a_trace() -> None:
+    ann = Room.of("ann", "ben")["ann"]
+    with unchanged(ann):
+        ann.clear_pending()
 
 
 def test_a_remove_wins_over_an_update_and_a_self_remove_over_both() -> None:

@@ -7,9 +7,17 @@ from sabir.mls.errors import MlsInvalid, MlsMissing
 from sabir.mls.group.epoch import Status
 from sabir.mls.group.group import MlsGroup
 from sabir.mls.group.process import ApplicationMessage, StagedCommit
-from sabir.mls.group.state import PAST_EPOCH, PENDING_COMMIT, RESUMPTION, TREE, row_key
+from sabir.mls.group.state import (
+    PAST_EPOCH,
+    PENDING_COMMIT,
+    RESUMPTION,
+    SECRET_TREE,
+    TREE,
+    row_key,
+)
 from sabir.mls.proposals import Add, PreSharedKey, ReInit, Remove
 from sabir.mls.psk_ids import ResumptionPsk, ResumptionUsage
+from sabir.testing.mls.snapshots import holds, octets_in
 from tests.unit.mls.group.world import ENV, Room, client, write
 
 
@@ -203,3 +211,51 @@ def test_a_group_to_which_nobody_writes_forgets_past_epochs(how: str) -> None:
     assert not [key for key in room.stores["ben"] if key[0] == PAST_EPOCH]
     with pytest.raises(MlsMissing):
         room.restart("ben").process(room.env, late)
+
+
+def test_what_was_to_be_stored_is_not_kept_for_when_it_fails() -> None:
+    room = Room.of("ann", "ben")
+    ann = room["ann"]
+    ann.encrypt(room.env, b"1")
+    failed = ann.delta()
+    late = [room["ben"].encrypt(room.env, b"").message for _ in range(3)]
+    ann.process(room.env, late[2])
+    also_failed = ann.delta()
+    assert failed.keys() <= also_failed.keys()
+    ann.encrypt(room.env, b"2")
+    for message in late[:2]:
+        ann.process(room.env, message)
+    secret = [
+        value[-32:]
+        for delta in (failed, also_failed)
+        for key, value in delta.items()
+        if key[0] == SECRET_TREE and value is not None and len(value) > 32
+    ]
+    rows = ann.save().values()
+    used = {each for each in secret if not holds(each, rows)}
+    assert len(used) >= 3
+    everything = octets_in(ann)
+    assert not any(holds(each, everything) for each in used)
+    assert room.store("ann", ann).keys() >= also_failed.keys()
+    assert ann.delta() == {}
+
+
+def test_an_older_delta_that_was_saved_is_not_all() -> None:
+    room = Room.of("ann", "ben")
+    ann, rows = room["ann"], room.stores["ann"]
+    ann.encrypt(room.env, b"1")
+    first = dict(ann.delta())
+    ann.commit(room.env)
+    second = dict(ann.delta())
+    ann.clear_pending()
+    write(rows, first)
+    ann.saved(first)
+    third = dict(ann.delta())
+    assert row_key(PENDING_COMMIT) in third
+    assert third[row_key(PENDING_COMMIT)] is None
+    write(rows, second)
+    ann.saved(second)
+    last = dict(ann.delta())
+    write(rows, last)
+    ann.saved(last)
+    assert rows == ann.save()

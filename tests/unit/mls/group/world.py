@@ -121,7 +121,7 @@ class Room:
         welcome = pending.welcome
         assert welcome is not None
         for name, (_, secrets) in made.items():
-            staged = stage_welcome(self.clients[name], welcome, [secrets])
+            staged = stage_welcome(self.clients[name], welcome, [secrets], member_of=())
             self.groups[name] = accept(self.clients[name], staged)
         self.check()
 

@@ -8,7 +8,8 @@ import pytest
 
 from sabir.mls.validation.rules import Rule
 from sabir.testing.mls.forger import Forger
-from sabir.testing.mls.rules import BROKEN
+from sabir.testing.mls.pytest_plugin import note_rules
+from sabir.testing.mls.rules import BROKEN, UNGUARDED
 from sabir.testing.mls.world import World
 from tests.unit.mls.negative.judges import SUITES_TRIED
 from tests.unit.mls.negative.not_broken import NOT_BROKEN
@@ -50,40 +51,34 @@ _seen: Final[set[Rule]] = set()
 
 @pytest.fixture(autouse=True)
 def _watch_rules() -> Iterator[None]:
-    """Tell the rules that are broken here from those of other folders."""
+    """Tell the rules that are broken here from those of other folders.
+
+    Here each refusal must be seen to leave no trace: a test fails that breaks a rule
+    outside of `unchanged`.
+    """
     BROKEN.clear()
+    UNGUARDED.clear()
     yield
     _seen.update(BROKEN)
+    names = ", ".join(sorted(rule.name for rule in UNGUARDED))
+    assert not names, f"nobody watched whether refusing {names} leaves a trace"
 
 
 def pytest_deselected(items: Sequence[pytest.Item]) -> None:
-    """Hear that not all tests are run."""
-    if items:
+    """Hear that not all tests of this folder are run."""
+    if any(item.path.is_relative_to(_HERE) for item in items):
         items[0].config.stash[_PARTIAL] = True
 
 
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Fail when this folder was run as a whole and a rule was not broken.
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell the plugin what was broken here, when the folder was run as a whole.
 
-    So do names in `NOT_BROKEN` that a test does break: a reason that is none.
+    The session fails for a rule that is not, and for a name in `NOT_BROKEN` that is: a
+    reason that is none.
     """
     files = {item.path for item in session.items if item.path.is_relative_to(_HERE)}
     whole = files == set(_HERE.glob("test_*.py"))
-    if exitstatus or not whole or session.config.stash.get(_PARTIAL, False):
-        return
-    wrong = [
-        f"no test here breaks {rule.name}: {rule.value}"
-        for rule in Rule
-        if rule not in _seen and rule not in NOT_BROKEN
-    ]
-    wrong += [
-        f"{rule.name} is broken, so it is none of NOT_BROKEN"
-        for rule in NOT_BROKEN
-        if rule in _seen
-    ]
-    if wrong:
-        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-        for line in wrong:
-            if reporter is not None:
-                reporter.write_line(line, red=True)
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if whole and not session.config.stash.get(_PARTIAL, False):
+        seen = (rule.name for rule in _seen)
+        note_rules(session.config, seen, (rule.name for rule in NOT_BROKEN))

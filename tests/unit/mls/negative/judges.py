@@ -7,8 +7,9 @@ from typing import Final
 import pytest
 
 from sabir.mls.errors import MlsMissing, MlsMisuse, MlsUnsupported
+from sabir.mls.group.group import stage_external_join, stage_welcome
 from sabir.mls.validation.rules import Rule
-from sabir.testing.mls.rules import BROKEN, violates
+from sabir.testing.mls.rules import note_broken, violates
 from sabir.testing.mls.snapshots import unchanged
 from sabir.testing.mls.world import World
 
@@ -45,6 +46,22 @@ def refuse(
             world.hub.process(world.env, message)
 
 
+def refuse_octets(world: World, message: bytes, rule: Rule) -> None:
+    """Check that whoever is given some octets refuses them, whatever they may be.
+
+    A member and a hub, somebody who was invited, and somebody who wants to join.
+    """
+    zoe = world.person("zoe")
+    belongings = zoe.belongings()
+    _, secrets, other = belongings
+    known = [other.group_id]
+    refuse(world, message, rule)
+    with unchanged(*belongings), violates(rule):
+        stage_welcome(zoe.client, message, [secrets], member_of=known)
+    with unchanged(*belongings), violates(rule):
+        stage_external_join(world.env, zoe.client, message, member_of=known)
+
+
 def hub_believes(world: World, message: bytes) -> None:
     """Check that a hub cannot tell, and that it changes nothing before a merge."""
     world.fork_hub().process(world.env, message)
@@ -60,16 +77,18 @@ def lacking(what: str, *watched: object) -> Iterator[None]:
 @contextmanager
 def misused(text: str, *watched: object) -> Iterator[None]:
     """Expect `MlsMisuse` that says this, e.g. a rule's number, without a trace."""
-    with unchanged(*watched), pytest.raises(MlsMisuse, match=text):
-        yield
-    if text in Rule.__members__:
-        BROKEN.add(Rule[text])
+    with unchanged(*watched):
+        with pytest.raises(MlsMisuse, match=text):
+            yield
+        if text in Rule.__members__:
+            note_broken(Rule[text])
 
 
 @contextmanager
 def unsupported(what: str, number: int, *watched: object) -> Iterator[None]:
     """Expect `MlsUnsupported` of this number, without a trace."""
-    with unchanged(*watched), pytest.raises(MlsUnsupported) as found:
-        yield
-    assert (found.value.what, found.value.number) == (what, number)
-    BROKEN.add(Rule.C09 if what == "proposal type" else Rule.C08)
+    with unchanged(*watched):
+        with pytest.raises(MlsUnsupported) as found:
+            yield
+        assert (found.value.what, found.value.number) == (what, number)
+        note_broken(Rule.C09 if what == "proposal type" else Rule.C08)

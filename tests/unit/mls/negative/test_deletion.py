@@ -238,7 +238,9 @@ def test_who_joins_keeps_only_what_is_needed(
     assert pending.welcome is not None
     client = own.person("zoe").client
     with watching(monkeypatch) as watch:
-        zoe = accept(client, stage_welcome(client, pending.welcome, [secrets]))
+        zoe = accept(
+            client, stage_welcome(client, pending.welcome, [secrets], member_of=())
+        )
     assert len(watch.derived) >= 15, "the watch works"
     assert not watch.still_in(zoe, kept_by_name(zoe))
     gone(zoe, {"init key": secrets.init_key.reveal()})

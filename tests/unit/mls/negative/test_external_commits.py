@@ -47,7 +47,7 @@ from sabir.mls.validation.rules import Rule
 from sabir.testing.mls.forger import NO_TAG, Forger, replace_leaf, signed_by
 from sabir.testing.mls.rules import violates
 from sabir.testing.mls.snapshots import unchanged
-from sabir.testing.mls.world import COMPONENT, REGISTRY, Odd, World
+from sabir.testing.mls.world import COMPONENT, GROUP_ID, REGISTRY, Odd, World
 from sabir.wire.tls import opaque
 from tests.unit.mls.negative.judges import VICTIMS, hub_believes, misused, refuse
 from tests.unit.mls.negative.test_proposals import (
@@ -68,7 +68,9 @@ def joined(
     world: World, name: str = "zoe", resync: int | None = None
 ) -> PendingExternalJoin:
     client = world.person(name).client
-    return stage_external_join(world.env, client, info(world), resync=resync)
+    return stage_external_join(
+        world.env, client, info(world), resync=resync, member_of=()
+    )
 
 
 def parts(message: bytes) -> tuple[Commit, Tag]:
@@ -156,7 +158,10 @@ def test_n14_external_pub_is_that_of_the_epoch_it_is_shown_in(own: World) -> Non
         assert shown == external_public(own.suite, group.state.epoch.secrets.external)
         stranger = f"guest of {name}"
         pending = stage_external_join(
-            own.env, own.person(stranger).client, group.group_info(with_tree=True)
+            own.env,
+            own.person(stranger).client,
+            group.group_info(with_tree=True),
+            member_of=(),
         )
         own.deliver(pending.commit)
         own.groups[stranger] = accept(own.person(stranger).client, pending)
@@ -170,7 +175,7 @@ def test_n14_a_pending_commit_shows_the_epoch_it_begins(own: World) -> None:
     alice.merge_pending(own.env)
     own.deliver(pending.commit, "alice")
     zoe = own.person("zoe").client
-    join = stage_external_join(own.env, zoe, shown)
+    join = stage_external_join(own.env, zoe, shown, member_of=())
     own.deliver(join.commit)
     own.groups["zoe"] = accept(zoe, join)
     own.works()
@@ -228,6 +233,7 @@ def test_x03_psks_and_ephemeral_data_may_be_carried(own: World) -> None:
             PreSharedKey(ExternalPsk(b"id", nonce)),
             AppEphemeral(COMPONENT, b"hello"),
         ],
+        member_of=(),
     )
     own.deliver(pending.commit)
     own.groups["zoe"] = accept(own.person("zoe").client, pending)
@@ -270,11 +276,19 @@ def test_n08_an_external_commit_of_a_member_is_none(world: World) -> None:
     refuse(world, untagged, Rule.F07, members=False)
 
 
+def test_w06_joining_a_group_that_we_are_in_is_refused(world: World) -> None:
+    """It would be a second leaf of one client; coming back says so, by resync."""
+    dave = world.person("dave").client
+    with unchanged(world.groups["dave"]), violates(Rule.W06):
+        stage_external_join(world.env, dave, info(world), member_of={GROUP_ID})
+    stage_external_join(world.env, dave, info(world), member_of={GROUP_ID}, resync=DAVE)
+
+
 def test_x06_coming_back_as_another_is_refused(world: World) -> None:
     """A hub can tell, too: zoe would throw dave out."""
     client = world.person("zoe").client
-    with violates(Rule.X06):
-        stage_external_join(world.env, client, info(world), resync=DAVE)
+    with unchanged(*world.person("zoe").belongings()), violates(Rule.X06):
+        stage_external_join(world.env, client, info(world), resync=DAVE, member_of=())
     trust = world.person("zoe").trust
     trust.may_replace = lambda old, new: True  # type: ignore[method-assign]  # zoe lies to itself
     pending = joined(world, resync=DAVE)
@@ -364,8 +378,8 @@ def test_x09_a_group_info_without_external_pub_is_refused(world: World) -> None:
     rest = tuple(each for each in right.extensions if each.kind != EXTERNAL_PUB)
     forged = signed_info(world, replace(right, extensions=rest, raw=b""))
     client = world.person("zoe").client
-    with violates(Rule.X09):
-        stage_external_join(world.env, client, forged)
+    with unchanged(*world.person("zoe").belongings()), violates(Rule.X09):
+        stage_external_join(world.env, client, forged, member_of=())
 
 
 @pytest.mark.parametrize("octets", [0, 1, 31, 64])
@@ -376,8 +390,8 @@ def test_x09_an_external_pub_that_is_no_key_is_refused(
     bad = Extension(EXTERNAL_PUB, opaque(bytes(octets)))
     rest = tuple(each for each in right.extensions if each.kind != EXTERNAL_PUB)
     forged = signed_info(world, replace(right, extensions=(bad, *rest), raw=b""))
-    with violates(Rule.X09):
-        stage_external_join(world.env, world.person("zoe").client, forged)
+    with unchanged(*world.person("zoe").belongings()), violates(Rule.X09):
+        stage_external_join(world.env, world.person("zoe").client, forged, member_of=())
 
 
 def test_w12_a_joiner_supports_what_the_group_has(own: World) -> None:
@@ -385,19 +399,20 @@ def test_w12_a_joiner_supports_what_the_group_has(own: World) -> None:
     dictionary = Extension(APP_DATA_DICTIONARY, b"\x00")
     own.commit("alice", [GroupContextExtensions((*old, dictionary))])
     poor = own.person("zoe")
+    belongings = poor.belongings()
     rich = poor.client.capabilities
     poor.client.capabilities = Capabilities(
         rich.versions, rich.cipher_suites, (), rich.proposals, rich.credentials
     )
-    with violates(Rule.W12):
-        stage_external_join(own.env, poor.client, info(own))
+    with unchanged(*belongings), violates(Rule.W12):
+        stage_external_join(own.env, poor.client, info(own), member_of=())
 
 
 def test_only_a_group_info_is_joined_by(world: World) -> None:
     package, _ = world.person("yan").key_package()
     with misused("no GroupInfo"):
         stage_external_join(
-            world.env, world.person("zoe").client, encode_message(package)
+            world.env, world.person("zoe").client, encode_message(package), member_of=()
         )
 
 
@@ -413,7 +428,9 @@ def self_remove(own: World) -> bytes:
 def test_a_joiner_carries_self_removes_along(own: World) -> None:
     message = self_remove(own)
     client = own.person("zoe").client
-    pending = stage_external_join(own.env, client, info(own), self_removes=[message])
+    pending = stage_external_join(
+        own.env, client, info(own), self_removes=[message], member_of=()
+    )
     own.deliver(pending.commit)
     own.groups["zoe"] = accept(client, pending)
     assert "dave" not in own.groups
@@ -422,18 +439,25 @@ def test_a_joiner_carries_self_removes_along(own: World) -> None:
 
 
 def test_a_joiner_removes_nobody_by_what_is_no_self_remove(own: World) -> None:
+    belongings = own.person("zoe").belongings()
     client = own.person("zoe").client
     other = own.groups["carol"].propose(own.env, Remove(DAVE), as_public=True)
-    with violates(Rule.X04):
-        stage_external_join(own.env, client, info(own), self_removes=[other.message])
+    with unchanged(*belongings), violates(Rule.X04):
+        stage_external_join(
+            own.env, client, info(own), self_removes=[other.message], member_of=()
+        )
     private = own.groups["bob"].propose(own.env, Remove(DAVE))
-    with violates(Rule.E08):
-        stage_external_join(own.env, client, info(own), self_removes=[private.message])
+    with unchanged(*belongings), violates(Rule.E08):
+        stage_external_join(
+            own.env, client, info(own), self_removes=[private.message], member_of=()
+        )
     forger = Forger(own, "carol")
     framed = forger.content(SelfRemove(), sender=Sender.member(DAVE))
     forged = forger.public(forger.authenticated(framed))
-    with violates(Rule.F07):
-        stage_external_join(own.env, client, info(own), self_removes=[forged])
+    with unchanged(*belongings), violates(Rule.F07):
+        stage_external_join(
+            own.env, client, info(own), self_removes=[forged], member_of=()
+        )
 
 
 def test_e09_a_joiner_does_not_remove_who_leaves(own: World) -> None:
@@ -441,7 +465,7 @@ def test_e09_a_joiner_does_not_remove_who_leaves(own: World) -> None:
     dave = own.person("dave").client
     with unchanged(own.hub), violates(Rule.E09):
         stage_external_join(
-            own.env, dave, info(own), resync=DAVE, self_removes=[message]
+            own.env, dave, info(own), resync=DAVE, self_removes=[message], member_of=()
         )
 
 

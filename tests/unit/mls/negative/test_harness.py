@@ -8,6 +8,7 @@ from sabir.crypto.secrets import Secret
 from sabir.mls.proposals import Remove
 from sabir.mls.validation.rules import Rule
 from sabir.testing.mls.forger import Forger
+from sabir.testing.mls.rules import UNGUARDED, violates
 from sabir.testing.mls.snapshots import holds, octets_in, snapshot, unchanged
 from sabir.testing.mls.world import World, process_and_merge
 from tests.unit.mls.negative.judges import refuse
@@ -64,6 +65,16 @@ def test_another_rule_or_none_is_seen(own: World) -> None:
         refuse(own, carol.proposal(Remove(6)).message, Rule.P04)
     with pytest.raises(pytest.fail.Exception):
         refuse(own, carol.proposal(Remove(DAVE)).message, Rule.P03)
+
+
+def test_a_refusal_that_nobody_watched_is_seen(own: World) -> None:
+    bob = own.groups["bob"]
+    watched: list[tuple[object, ...]] = [(), (own.person("bob").psks,), (bob,)]
+    for kept in watched:
+        UNGUARDED.clear()
+        with unchanged(*kept), violates(Rule.C01):
+            bob.process(own.env, b"\x00\x01\x00\x01\x40\x00")
+        assert (set() if bob in kept else {Rule.C01}) == UNGUARDED
 
 
 def test_what_was_loaded_is_what_was_saved(own: World) -> None:

@@ -118,8 +118,8 @@ def test_h04_a_welcome_for_others_than_the_added_is_refused(world: World) -> Non
 
 def test_h04_a_commit_that_adds_nobody_has_no_welcome(world: World) -> None:
     hub, stage, _, _ = staged(world)
-    with violates(Rule.H04):
-        entry = EncryptedGroupSecrets(b"reference", HPKECiphertext(b"", b""))
+    entry = EncryptedGroupSecrets(b"reference", HPKECiphertext(b"", b""))
+    with unchanged(hub), violates(Rule.H04):
         hub.check_welcome(stage, Welcome(world.suite.number, (entry,), b""))
 
 
@@ -198,7 +198,9 @@ class Life:
     def join(self) -> None:
         own, name = self.own, self.new_name()
         shown = own.groups[self.member()].group_info(with_tree=True)
-        pending = stage_external_join(own.env, own.person(name).client, shown)
+        pending = stage_external_join(
+            own.env, own.person(name).client, shown, member_of=()
+        )
         own.deliver(pending.commit)
         own.groups[name] = accept(own.person(name).client, pending)
 
@@ -207,7 +209,7 @@ class Life:
         shown = own.groups[self.member(name)].group_info(with_tree=True)
         leaf = own.leaf(name)
         client = own.person(name).client
-        pending = stage_external_join(own.env, client, shown, resync=leaf)
+        pending = stage_external_join(own.env, client, shown, resync=leaf, member_of=())
         del own.groups[name]
         own.deliver(pending.commit)
         own.groups[name] = accept(client, pending)

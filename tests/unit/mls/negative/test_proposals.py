@@ -42,7 +42,7 @@ from sabir.testing.mls.rules import violates
 from sabir.testing.mls.snapshots import unchanged
 from sabir.testing.mls.world import GROUP_ID, Odd, World
 from sabir.wire.tls import opaque
-from tests.unit.mls.negative.judges import VICTIMS, refuse, unsupported
+from tests.unit.mls.negative.judges import VICTIMS, lacking, refuse, unsupported
 
 CAROL, DAVE = 2, 3
 NONCES = {1: 32, 2: 32, 4: 64}
@@ -462,7 +462,11 @@ def test_q11_a_reference_to_nothing_is_refused(world: World, carol: Forger) -> N
     path = carol.path()
     for reference in (bytes(world.suite.nh), b"", b"\x01"):
         forged = carol.commit(ProposalReference(reference), path=path)
-        refuse(world, forged, Rule.Q11)
+        refuse(world, forged, Rule.Q11, members=False)
+        for name in VICTIMS:  # it may be one that did not reach them
+            group = world.groups[name]
+            with lacking("1 proposals", group):
+                group.process(world.env, forged)
 
 
 def test_q11_a_proposal_of_another_epoch_cannot_be_referred_to(own: World) -> None:
@@ -473,7 +477,12 @@ def test_q11_a_proposal_of_another_epoch_cannot_be_referred_to(own: World) -> No
     assert sent.reference is not None
     carol = Forger(own, "carol")
     forged = carol.commit(ProposalReference(sent.reference), path=carol.path())
-    refuse(own, forged, Rule.Q11)
+    refuse(own, forged, Rule.Q11, members=False)
+    bob = own.groups["bob"]
+    with lacking("1 proposals", bob):
+        bob.process(own.env, forged)
+    with unchanged(bob), violates(Rule.F02):  # what it names is of another epoch
+        bob.process(own.env, forged, [sent.message])
 
 
 def test_q11_one_proposal_twice_is_refused(own: World) -> None:
@@ -482,6 +491,22 @@ def test_q11_one_proposal_twice_is_refused(own: World) -> None:
     own.deliver(sent.message, "carol")
     item = ProposalReference(sent.reference)
     refuse(own, carol.commit(item, item, path=carol.path()), Rule.Q11)
+
+
+def test_p11_more_than_a_member_may_let_wait_is_refused() -> None:
+    world = World(limits=Limits(pending_proposals_per_sender_max=2))
+    carol = Forger(world, "carol")
+    for leaf in (0, 1):
+        world.deliver(carol.proposal(Remove(leaf)).message, "carol")
+    refuse(world, carol.proposal(Remove(DAVE)).message, Rule.P11)
+
+
+def test_q13_more_psks_than_a_welcome_may_name_are_refused() -> None:
+    """Who is added by such a commit could not join."""
+    world = World(limits=Limits(psks_per_commit_max=2))
+    carol = Forger(world, "carol")
+    ids = (ExternalPsk(b"%d" % number, bytes(32)) for number in range(3))
+    refuse_commit(world, carol, Rule.Q13, *map(PreSharedKey, ids))
 
 
 def test_q12_a_tree_larger_than_the_limit_is_refused() -> None:
@@ -548,6 +573,7 @@ def test_keys_of_tests_are_keys(own: World) -> None:
 
 def test_l16_a_client_that_lists_default_types_makes_no_leaf(own: World) -> None:
     client = own.person("zoe").client
+    belongings = own.person("zoe").belongings()
     right = client.capabilities
     for extensions, proposals in (((1,), ()), ((), (3,))):
         client.capabilities = Capabilities(
@@ -557,9 +583,12 @@ def test_l16_a_client_that_lists_default_types_makes_no_leaf(own: World) -> None
             (*right.proposals, *proposals),
             right.credentials,
         )
-        with violates(Rule.L16):
+        with unchanged(*belongings), violates(Rule.L16):
             client.key_package(own.env, suite=own.suite.number)
-        with violates(Rule.L16):
+        with unchanged(*belongings), violates(Rule.L16):
             stage_external_join(
-                own.env, client, own.groups["alice"].group_info(with_tree=True)
+                own.env,
+                client,
+                own.groups["alice"].group_info(with_tree=True),
+                member_of=(),
             )

@@ -62,10 +62,10 @@ def info_with(world: World, change: Change) -> GroupInfoIn:
 def refuse_tree(world: World, rule: Rule, change: Change) -> None:
     """Check that who joins and who follows refuse a tree by a rule."""
     info = info_with(world, change)
-    with violates(rule):
+    with unchanged(world.hub), violates(rule):
         PublicGroup.from_group_info(world.hub.services, info)
-    with violates(rule):
-        stage_external_join(world.env, world.person("zoe").client, info)
+    with unchanged(*world.person("zoe").belongings()), violates(rule):
+        stage_external_join(world.env, world.person("zoe").client, info, member_of=())
 
 
 def parent_at(tree: RatchetTreeIn, node: int) -> ParentNode:
@@ -117,7 +117,14 @@ def test_t06_an_unmerged_leaf_that_one_between_does_not_list_is_refused(
 def test_t08_unmerged_leaves_out_of_order_are_refused(
     world: World, leaves: tuple[int, ...]
 ) -> None:
-    refuse_tree(world, Rule.T08, unmerged(1, *leaves))
+    refuse_tree(world, Rule.T08, unmerged(3, *leaves))
+
+
+def test_c04_more_unmerged_leaves_than_are_below_are_not_even_read(
+    world: World,
+) -> None:
+    refuse_tree(world, Rule.C04, unmerged(1, 0, 1, 1))
+    refuse_tree(world, Rule.C04, unmerged(3, *range(5)))
 
 
 def test_t04_a_parent_that_no_leaf_vouches_for_is_refused(world: World) -> None:
@@ -287,16 +294,24 @@ def link(own: World, usage: ResumptionUsage, *, nh: int = 32) -> PreSharedKey:
     return linking_proposal(own.env, own.groups["alice"].state, usage, nh)
 
 
-def join(
-    own: World, made: tuple[Welcome, list[KeyPackageSecrets]], name: str = "bob"
-) -> MlsGroup:
-    """Let a member of the old group join."""
+Made = tuple[Welcome, list[KeyPackageSecrets]]
+
+
+def join(own: World, made: Made) -> MlsGroup:
+    """Let bob, a member of the old group, join."""
     welcome, secrets = made
-    client = own.person(name).client
-    old = own.groups[name]
-    with unchanged(old):
-        staged = stage_welcome(client, welcome, secrets, resume=old)
+    client, old = own.person("bob").client, own.groups["bob"]
+    with unchanged(old, *secrets):
+        staged = stage_welcome(client, welcome, secrets, resume=old, member_of=())
     return accept(client, staged)
+
+
+def refuse_join(own: World, rule: Rule, made: Made) -> None:
+    """Check that bob refuses to join."""
+    welcome, secrets = made
+    client, old = own.person("bob").client, own.groups["bob"]
+    with unchanged(old, *secrets), violates(rule):
+        stage_welcome(client, welcome, secrets, resume=old, member_of=())
 
 
 OTHERS = ("bob", "carol", "dave", "erin")
@@ -320,18 +335,15 @@ def test_w13_a_group_that_is_older_than_its_link_is_refused(
     if usage is ResumptionUsage.REINIT:
         end(own)
     made = found(own, OTHERS, link(own, usage), late=True)
-    with violates(Rule.W13):
-        join(own, made)
+    refuse_join(own, Rule.W13, made)
 
 
 def test_w14_other_parameters_than_announced_are_refused(own: World) -> None:
     end(own)
     psk = link(own, ResumptionUsage.REINIT)
-    with violates(Rule.W14):
-        join(own, found(own, OTHERS, psk, group_id=b"another"))
+    refuse_join(own, Rule.W14, found(own, OTHERS, psk, group_id=b"another"))
     dictionary = Extension(APP_DATA_DICTIONARY, b"\x00")
-    with violates(Rule.W14):
-        join(own, found(own, OTHERS, psk, extensions=(dictionary,)))
+    refuse_join(own, Rule.W14, found(own, OTHERS, psk, extensions=(dictionary,)))
 
 
 def test_w14_another_suite_than_announced_is_refused() -> None:
@@ -339,8 +351,9 @@ def test_w14_another_suite_than_announced_is_refused() -> None:
     for name in ("alice", *OTHERS):
         give_suite(own, name, 3)
     end(own, suite=1)
-    with violates(Rule.W14):
-        join(own, found(own, OTHERS, link(own, ResumptionUsage.REINIT), suite=3))
+    refuse_join(
+        own, Rule.W14, found(own, OTHERS, link(own, ResumptionUsage.REINIT), suite=3)
+    )
 
 
 def give_suite(own: World, name: str, suite: int) -> None:
@@ -354,19 +367,19 @@ def give_suite(own: World, name: str, suite: int) -> None:
 
 def test_w14_leaving_a_member_behind_is_refused(own: World) -> None:
     end(own)
-    with violates(Rule.W14):
-        join(own, found(own, OTHERS[:3], link(own, ResumptionUsage.REINIT)))
-    with violates(Rule.W14):
-        packages = [own.person(name).key_package()[0] for name in OTHERS[:3]]
+    refuse_join(
+        own, Rule.W14, found(own, OTHERS[:3], link(own, ResumptionUsage.REINIT))
+    )
+    packages = [own.person(name).key_package()[0] for name in OTHERS[:3]]
+    with unchanged(own.groups["alice"]), violates(Rule.W14):
         continue_after_re_init(
             own.env, own.person("alice").client, own.groups["alice"], packages
         )
 
 
 def test_w14_continuing_a_group_that_goes_on_is_refused(own: World) -> None:
-    with violates(Rule.W14):
-        join(own, found(own, OTHERS, link(own, ResumptionUsage.REINIT)))
-    with misused("not ended"):
+    refuse_join(own, Rule.W14, found(own, OTHERS, link(own, ResumptionUsage.REINIT)))
+    with misused("not ended", own.groups["alice"]):
         continue_after_re_init(
             own.env, own.person("alice").client, own.groups["alice"], []
         )
@@ -381,16 +394,16 @@ def test_w14_continuing_an_earlier_epoch_is_refused(own: World) -> None:
         epoch,
         own.env.random(own.suite.nh),
     )
-    with violates(Rule.W14):
-        join(own, found(own, OTHERS, PreSharedKey(psk)))
+    refuse_join(own, Rule.W14, found(own, OTHERS, PreSharedKey(psk)))
 
 
 def test_w15_a_branch_with_a_stranger_is_refused(own: World) -> None:
     own.person("zoe")
-    with violates(Rule.W15):
-        join(own, found(own, ("bob", "zoe"), link(own, ResumptionUsage.BRANCH)))
+    refuse_join(
+        own, Rule.W15, found(own, ("bob", "zoe"), link(own, ResumptionUsage.BRANCH))
+    )
     packages = [own.person(name).key_package()[0] for name in ("bob", "zoe")]
-    with violates(Rule.W15):
+    with unchanged(own.groups["alice"]), violates(Rule.W15):
         branch(
             own.env,
             own.person("alice").client,
@@ -404,15 +417,16 @@ def test_w15_a_branch_of_another_suite_is_refused() -> None:
     own = World()
     for name in ("alice", "bob"):
         give_suite(own, name, 3)
-    with violates(Rule.W15):
-        join(own, found(own, ("bob",), link(own, ResumptionUsage.BRANCH), suite=3))
+    refuse_join(
+        own, Rule.W15, found(own, ("bob",), link(own, ResumptionUsage.BRANCH), suite=3)
+    )
 
 
 def test_a_link_to_another_group_than_we_are_shown_is_missing(own: World) -> None:
     welcome, secrets = found(own, OTHERS[:2], link(own, ResumptionUsage.BRANCH))
     client = own.person("bob").client
     with lacking("PSK 0 of 1"):
-        stage_welcome(client, welcome, secrets)
+        stage_welcome(client, welcome, secrets, member_of=())
     other = MlsGroup.create(own.env, client, b"unrelated")
     with lacking("PSK 0 of 1", other):
-        stage_welcome(client, welcome, secrets, resume=other)
+        stage_welcome(client, welcome, secrets, resume=other, member_of=())

@@ -61,6 +61,11 @@ class Invited:
     signer: Secret
 
     @property
+    def belongings(self) -> tuple[object, ...]:
+        """Return what zoe has before she joins."""
+        return self.secrets, *self.world.person("zoe").belongings()
+
+    @property
     def tree(self) -> bytes:
         return self.world.hub.tree.encode()
 
@@ -111,11 +116,12 @@ class Invited:
             [self.secrets],
             tree=tree,
             resume=resume,
+            member_of=(),
         )
 
     def refuse(self, rule: Rule, welcome: Welcome, tree: bytes | None = None) -> None:
         """Check that zoe refuses a Welcome by a rule."""
-        with unchanged(self.secrets), violates(rule):
+        with unchanged(*self.belongings), violates(rule):
             self.stage(welcome, tree)
 
 
@@ -175,7 +181,7 @@ def test_what_nobody_changed_is_accepted(invited: Invited) -> None:
     invited.stage(invited.seal())
     message = encode_message(invited.welcome)
     client = invited.world.person("zoe").client
-    stage_welcome(client, message, [invited.secrets])
+    stage_welcome(client, message, [invited.secrets], member_of=())
 
 
 # ---- the Welcome
@@ -190,11 +196,11 @@ def test_w01_a_welcome_for_another_is_refused(invited: Invited) -> None:
 
 def test_n11_nobody_joins_without_the_key_package(invited: Invited) -> None:
     client = invited.world.person("zoe").client
-    with violates(Rule.W01):
-        stage_welcome(client, invited.welcome, [])
+    with unchanged(*invited.belongings), violates(Rule.W01):
+        stage_welcome(client, invited.welcome, [], member_of=())
     _, other = invited.world.person("zoe").key_package()
-    with violates(Rule.W01):
-        stage_welcome(client, invited.welcome, [other])
+    with unchanged(*invited.belongings, other), violates(Rule.W01):
+        stage_welcome(client, invited.welcome, [other], member_of=())
 
 
 def test_w02_a_welcome_of_another_suite_is_refused(invited: Invited) -> None:
@@ -202,7 +208,7 @@ def test_w02_a_welcome_of_another_suite_is_refused(invited: Invited) -> None:
     forged = replace(invited.welcome, cipher_suite=same_hash, raw=b"")
     invited.refuse(Rule.W02, forged)
     unknown = replace(invited.welcome, cipher_suite=0x0F0F, raw=b"")
-    with unsupported("cipher suite", 0x0F0F):
+    with unsupported("cipher suite", 0x0F0F, *invited.belongings):
         invited.stage(unknown)
 
 
@@ -232,7 +238,7 @@ def test_w03_a_group_info_under_another_key_is_refused(invited: Invited) -> None
 
 def test_w06_a_welcome_to_a_group_we_are_in_is_refused(invited: Invited) -> None:
     client = invited.world.person("zoe").client
-    with violates(Rule.W06):
+    with unchanged(*invited.belongings), violates(Rule.W06):
         stage_welcome(client, invited.welcome, [invited.secrets], member_of=[GROUP_ID])
 
 
@@ -246,11 +252,11 @@ def test_w09_a_tree_without_our_leaf_is_refused(invited: Invited) -> None:
     """zoe has two key packages; the tree has the leaf of one, the Welcome the other."""
     package, secrets = invited.world.person("zoe").key_package()
     client = invited.world.person("zoe").client
-    with violates(Rule.W09):
-        stage_welcome(client, invited.seal(package=package), [secrets])
+    with unchanged(*invited.belongings, secrets), violates(Rule.W09):
+        stage_welcome(client, invited.seal(package=package), [secrets], member_of=())
     other, hers = invited.world.person("yan").key_package()
-    with violates(Rule.W09):
-        stage_welcome(client, invited.seal(package=other), [hers])
+    with unchanged(*invited.belongings, hers), violates(Rule.W09):
+        stage_welcome(client, invited.seal(package=other), [hers], member_of=())
 
 
 def test_w10_t14_a_path_secret_that_does_not_fit_is_refused(invited: Invited) -> None:
@@ -306,8 +312,10 @@ def test_joiner_secrets_of_another_epoch_are_refused(invited: Invited) -> None:
 
 def test_only_a_welcome_is_joined_by(invited: Invited) -> None:
     client = invited.world.person("zoe").client
-    with misused("no Welcome"):
-        stage_welcome(client, encode_message(invited.info), [invited.secrets])
+    with misused("no Welcome", *invited.belongings):
+        stage_welcome(
+            client, encode_message(invited.info), [invited.secrets], member_of=()
+        )
 
 
 # ---- N07: who signed the GroupInfo
@@ -353,20 +361,20 @@ def test_n07_a_group_info_signed_by_who_was_removed_is_refused(own: World) -> No
     alice = own.groups["alice"]
     info = replace(alice.group_info(with_tree=True), signer=DAVE, raw=b"")
     forged = sign_group_info(own.suite, dave.reveal(), info)
-    with violates(Rule.W05):
+    with unchanged(own.hub), violates(Rule.W05):
         PublicGroup.from_group_info(own.hub.services, forged)
-    with violates(Rule.W05):
-        stage_external_join(own.env, own.person("zoe").client, forged)
+    with unchanged(*own.person("zoe").belongings()), violates(Rule.W05):
+        stage_external_join(own.env, own.person("zoe").client, forged, member_of=())
 
 
 def refuse_info(invited: Invited, info: GroupInfoIn, rule: Rule) -> None:
     """Check that joiners of both kinds and a hub refuse a GroupInfo."""
     invited.refuse(rule, invited.seal(info))
     world = invited.world
-    with violates(rule):
+    with unchanged(world.hub), violates(rule):
         PublicGroup.from_group_info(world.hub.services, info)
-    with violates(rule):
-        stage_external_join(world.env, world.person("yan").client, info)
+    with unchanged(*world.person("yan").belongings()), violates(rule):
+        stage_external_join(world.env, world.person("yan").client, info, member_of=())
 
 
 # ---- N17: the tree beside the Welcome
@@ -377,7 +385,7 @@ def test_n17_the_right_tree_beside_is_accepted(beside: Invited) -> None:
 
 
 def test_n17_no_tree_is_missing(beside: Invited) -> None:
-    with lacking("ratchet tree", beside.secrets):
+    with lacking("ratchet tree", *beside.belongings):
         beside.stage()
 
 
@@ -487,10 +495,10 @@ def test_n06_a_welcome_s_psks_must_be_at_hand_and_right(own: World) -> None:
     one, two = external(own, b"one"), external(own, b"two")
     invited, welcome = with_psks(own, one, two)
     zoe = own.person("zoe")
-    with lacking("PSK 0 of 2", invited.secrets):
+    with lacking("PSK 0 of 2", *invited.belongings):
         invited.stage(welcome)
     zoe.psks.keys |= {b"one": b"first"}
-    with lacking("PSK 1 of 2", invited.secrets):
+    with lacking("PSK 1 of 2", *invited.belongings):
         invited.stage(welcome)
     zoe.psks.keys |= {b"two": b"wrong"}
     invited.refuse(Rule.W03, welcome)
@@ -529,5 +537,5 @@ def test_w04_a_link_to_a_group_that_we_are_not_shown_is_missing(
         ResumptionUsage.BRANCH, b"old", 1, bytes(invited.world.suite.nh)
     )
     secrets = replace(invited.group_secrets, psks=(psk,))
-    with lacking("PSK 0 of 1", invited.secrets):
+    with lacking("PSK 0 of 1", *invited.belongings):
         invited.stage(reseal(invited, secrets))

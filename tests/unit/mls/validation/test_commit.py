@@ -5,6 +5,7 @@ import pytest
 from sabir.crypto.secrets import Secret
 from sabir.crypto.suites import SUITES
 from sabir.mls.commit import Commit, ProposalReference
+from sabir.mls.errors import ProposalsMissing
 from sabir.mls.framing import Sender
 from sabir.mls.proposal_list import ProposalList, Proposed
 from sabir.mls.proposals import (
@@ -38,14 +39,20 @@ def test_references_are_resolved_in_order_and_values_are_the_committers() -> Non
     ]
 
 
-@pytest.mark.parametrize("references", [(b"other",), (b"ref", b"ref")])
-def test_references_to_nothing_or_twice_to_one_are_refused(
-    references: tuple[bytes, ...],
-) -> None:
+@pytest.mark.parametrize("references", [(b"ref", b"ref"), (b"other", b"other")])
+def test_references_twice_to_one_are_refused(references: tuple[bytes, ...]) -> None:
     waiting = {b"ref": Proposed(Remove(2), BEN, b"ref")}
     commit = Commit(tuple(map(ProposalReference, references)))
     with violates(Rule.Q11):
         rules.resolve(commit, waiting, ANN)
+
+
+def test_references_to_what_is_not_here_are_told_all_at_once() -> None:
+    waiting = {b"ref": Proposed(Remove(2), BEN, b"ref")}
+    commit = Commit(tuple(ProposalReference(name) for name in (b"one", b"ref", b"two")))
+    with pytest.raises(ProposalsMissing) as missing:
+        rules.resolve(commit, waiting, ANN)
+    assert missing.value.references == (b"one", b"two")
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ class Passive:
     def join(self) -> MlsGroup:
         """Join."""
         staged = stage_welcome(
-            self.client, self.welcome, [self.key_package], tree=self.tree
+            self.client, self.welcome, [self.key_package], tree=self.tree, member_of=()
         )
         return accept(self.client, staged)
 

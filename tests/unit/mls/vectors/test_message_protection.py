@@ -36,6 +36,7 @@ from sabir.mls.proposals import read_proposal
 from sabir.mls.secret_tree import RatchetKind, SecretTree
 from sabir.mls.tags import Tag
 from sabir.mls.validation.framing import verify_content
+from sabir.testing.mls.keys import next_key
 from sabir.testing.mls.vectors import (
     Case,
     Strict,
@@ -141,7 +142,7 @@ class Member:
     def private(self, content: Content) -> bytes:
         signed = self._signed(content, WireFormat.PRIVATE_MESSAGE)
         kind = RatchetKind.of(signed.content.content_type)
-        message_key = self.tree.next_key(SENDER, kind)
+        message_key = next_key(self.tree, SENDER, kind)
         return encode_message(
             protect_private(self.suite, signed, message_key, self.sender_data, GUARD)
         )

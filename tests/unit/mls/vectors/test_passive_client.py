@@ -1,8 +1,12 @@
 """passive-client-*.json: joining and following groups that another core made."""
 
-from sabir.mls.framing import decode_message
+import pytest
+
+from sabir.mls.errors import MlsRolledBack
+from sabir.mls.framing import PrivateMessage, decode_message
 from sabir.mls.group.group import MlsGroup
-from sabir.mls.group.process import ApplicationMessage, StagedCommit
+from sabir.mls.group.messages import open_message, who_sent
+from sabir.mls.group.process import StagedCommit
 from sabir.mls.public_group import ProposalReceived, PublicGroup
 from sabir.mls.staging import PublicStage
 from sabir.testing.mls.vectors import Strict, for_each
@@ -29,10 +33,15 @@ def test_joining_gives_the_epoch_and_two_who_joined_can_talk(vector: Strict) -> 
     authenticator = group.epoch_authenticator.reveal()
     assert authenticator == vector.octets("initial_epoch_authenticator")
     assert vector["epochs"] == []
-    said = other.process(ENV, group.encrypt(ENV, b"hello", aad=b"seen").message)
-    # The other is the same leaf and has sent nothing: it reads what it did not say.
-    assert isinstance(said, ApplicationMessage)
-    assert (said.data, said.authenticated_data) == (b"hello", b"seen")
+    message = group.encrypt(ENV, b"hello", aad=b"seen").message
+    body, epoch = decode_message(message).body, other.state.epoch
+    assert isinstance(body, PrivateMessage)
+    assert epoch is not None
+    sender = who_sent(epoch, body)
+    content = open_message(epoch, other.public.services, body, sender).message.content
+    assert (content.content, content.authenticated_data) == (b"hello", b"seen")
+    with pytest.raises(MlsRolledBack):  # the other is the same leaf and did not say it
+        other.process(ENV, message)
 
 
 @for_each("passive-client-handling-commit")

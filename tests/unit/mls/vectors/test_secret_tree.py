@@ -9,6 +9,7 @@ from sabir.crypto.suites import SUITES, CipherSuite
 from sabir.mls.limits import DEFAULT_LIMITS
 from sabir.mls.message_protection import sender_data_keys
 from sabir.mls.secret_tree import RatchetKind, SecretTree
+from sabir.testing.mls.keys import next_key
 from sabir.testing.mls.vectors import (
     Case,
     Strict,
@@ -70,7 +71,7 @@ def _send(tree: SecretTree, leaf: int, given: list[Strict]) -> None:
     wanted = {each["generation"]: each for each in given}
     for kind in RatchetKind:
         for number in range(max(wanted) + 1):
-            made = tree.next_key(leaf, kind)
+            made = next_key(tree, leaf, kind)
             if number in wanted:
                 key = wanted[number].octets(f"{kind.name.lower()}_key")
                 assert made.key == key

@@ -18,7 +18,7 @@ def test_two_join_and_follow_each_other(suite: int, members: int) -> None:
     shown = populated_group_info(SUITES[suite], members)
     for name in ("ada", "bob"):
         client = make_client(env, name, suite)
-        pending = stage_external_join(env, client, shown)
+        pending = stage_external_join(env, client, shown, member_of=())
         for group in groups:
             staged = group.process(env, pending.commit)
             assert isinstance(staged, StagedCommit)
@@ -34,7 +34,8 @@ def test_every_parent_is_there() -> None:
     env = SystemEnv()
     shown = populated_group_info(SUITES[1], 8)
     joined = accept(
-        ada := make_client(env, "ada"), stage_external_join(env, ada, shown)
+        ada := make_client(env, "ada"),
+        stage_external_join(env, ada, shown, member_of=()),
     )
     tree = joined.public.tree
     assert [tree.parent(node) is not None for node in range(1, 15, 2)] == [True] * 7

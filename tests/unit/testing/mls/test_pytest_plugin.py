@@ -78,6 +78,58 @@ def test_a_file_without_a_test_fails_the_session(tmp_path: Path) -> None:
     assert "welcome, suite 7: 0 of 1 vectors were run to the end" in said
 
 
+def test_two_processes_see_all_of_it_together(tmp_path: Path) -> None:
+    tests = _tests(tmp_path)
+    two = ("tests", "-n", "2", "--dist", "loadfile")
+    status, said = _run(tmp_path, *two)
+    assert status == 0, said
+    assert "785 passed" in said
+    (tests / "test_welcome.py").unlink()
+    status, said = _run(tmp_path, *two)
+    assert status == 1
+    assert "welcome, suite 7: 0 of 1 vectors were run to the end" in said
+
+
+BREAKS = """
+import pytest
+from sabir.mls.validation.rules import Rule
+from sabir.testing.mls.pytest_plugin import note_rules
+
+seen = set()
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session):
+    note_rules(session.config, seen, {excused})
+"""
+
+
+@pytest.mark.parametrize("processes", ["0", "2"])
+def test_a_rule_without_a_test_fails_the_session(
+    tmp_path: Path, processes: str
+) -> None:
+    """Half of them in each file, whatever process runs it."""
+    (tmp_path / "pytest.ini").write_text(INI)
+    for excused, status, text in (
+        (["F01"], 0, "2 passed"),
+        ([], 1, "no test breaks F01"),
+        (["F01", "F02"], 1, "F02 is broken, so needs no excuse"),
+    ):
+        (tmp_path / "conftest.py").write_text(BREAKS.format(excused=excused))
+        for half in (0, 1):
+            (tmp_path / f"test_{half}.py").write_text(
+                "import conftest\n"
+                "def test_it():\n"
+                "    names = [rule.name for rule in conftest.Rule]\n"
+                f"    conftest.seen |= set(names[{half}::2]) - {{'F01'}}\n"
+            )
+        found, said = _run(
+            tmp_path,
+            *("--import-mode=prepend", "-n", processes, "--dist", "loadfile", "."),
+        )
+        assert found == status, said
+        assert text in said
+
+
 def test_a_skipped_vector_fails_the_session(tmp_path: Path) -> None:
     _tests(tmp_path, psk_secret="__import__('pytest').skip('no time')")
     status, said = _run(tmp_path, "tests")

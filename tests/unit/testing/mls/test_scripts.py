@@ -1,6 +1,7 @@
 """Random lives of groups of our own members: the table finds who disagrees."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -8,14 +9,41 @@ from hypothesis import HealthCheck, given, settings
 from sabir.testing.mls.players import Player, Side
 from sabir.testing.mls.sabir_player import SabirPlayer
 from sabir.testing.mls.script_strategies import scripts
-from sabir.testing.mls.scripts import Commit, JoinFromOutside, Say, Script, Table
+from sabir.testing.mls.scripts import (
+    Commit,
+    JoinFromOutside,
+    Propose,
+    Say,
+    Script,
+    Table,
+)
 
-OURS = Side.OURS
+OURS, THEIRS = Side.OURS, Side.THEIRS
+
+
+class Other(SabirPlayer):
+    """Stands for the other side."""
+
+    side = THEIRS
 
 
 def _make(side: Side, name: str, suite: int) -> Player:
-    assert side is OURS
-    return SabirPlayer(name, suite)
+    return (SabirPlayer if side is OURS else Other)(name, suite)
+
+
+PLAIN = Commit(
+    who=0, adds=(), removes=(), psk=False, public=True, path=True, tree_inside=True
+)
+LIFE = Script(
+    suite=1,
+    founder=OURS,
+    first=(OURS, OURS),
+    steps=(
+        Say(who=0, count=2, late=False, order=1),
+        PLAIN,
+        JoinFromOutside(side=OURS, sponsor=0, again=None),
+    ),
+)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -24,6 +52,28 @@ def test_our_own_members_agree(script: Script) -> None:
     table = Table(script.suite, _make)
     table.play(script)
     assert table.done["epochs"] >= 1
+
+
+@settings(max_examples=300, database=None, deadline=None)
+@given(scripts())
+def test_each_script_begins_with_members_of_both_sides(script: Script) -> None:
+    assert {script.founder, *script.first} == set(Side)
+
+
+def test_the_last_member_of_a_side_is_not_removed() -> None:
+    """Whoever asks: by value, by reference, or one by either."""
+    others = replace(LIFE, first=(THEIRS, OURS, THEIRS))
+    remove = replace(PLAIN, removes=(0, 0, 0, 0))
+    table = Table(1, _make)
+    table.play(replace(others, steps=(remove, remove, remove)))
+    assert table.done["removed sabir"] + table.done["removed ts-mls"] == 2
+    propose = Propose(who=0, what=1, whom=1, side=OURS, public=True)
+    table = Table(1, _make)
+    table.play(
+        replace(others, steps=(propose, replace(propose, whom=3), remove, PLAIN))
+    )
+    assert table.done["propose Remove sabir"] == 1
+    assert table.done["removed ts-mls"] == 1
 
 
 class Forgetful(SabirPlayer):
@@ -56,21 +106,6 @@ class Lagging(SabirPlayer):
     def process(self, message: bytes) -> bytes | None:
         del message
         return None
-
-
-PLAIN = Commit(
-    who=0, adds=(), removes=(), psk=False, public=True, path=True, tree_inside=True
-)
-LIFE = Script(
-    suite=1,
-    founder=OURS,
-    first=(OURS, OURS),
-    steps=(
-        Say(who=0, count=2, late=False, order=1),
-        PLAIN,
-        JoinFromOutside(side=OURS, sponsor=0, again=None),
-    ),
-)
 
 
 @pytest.mark.parametrize(

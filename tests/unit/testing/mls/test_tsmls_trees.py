@@ -1,8 +1,14 @@
-"""Which trees ts-mls refuses; `tests/interop/test_tsmls.py` shows it (TS8)."""
+"""What ts-mls refuses; `tests/interop/test_tsmls.py` shows it (TS8 and TS13)."""
+
+import pytest
 
 from sabir.testing.mls.players import Add, Remove
 from sabir.testing.mls.sabir_player import SabirPlayer
-from sabir.testing.mls.tsmls_trees import refused_by_tsmls, unmerged_leaves
+from sabir.testing.mls.tsmls_trees import (
+    refused_by_tsmls,
+    root_is_left_out,
+    unmerged_leaves,
+)
 
 
 def _founder(members: int, *, path: bool) -> tuple[SabirPlayer, list[SabirPlayer]]:
@@ -53,3 +59,13 @@ def test_two_leaves_with_different_nodes_above_are_refused() -> None:
 def test_leaves_beyond_the_edge_of_the_tree_get_new_parents() -> None:
     founder, _ = _founder(8, path=True)
     assert not refused_by_tsmls(founder.tree(), 3)
+
+
+@pytest.mark.parametrize("leaves", [(0, 1), (0, 3), (1, 2), (3, 7, 8), (0, 200)])
+def test_a_path_with_somebody_in_either_half_has_the_root(leaves: list[int]) -> None:
+    assert not root_is_left_out(leaves)
+
+
+@pytest.mark.parametrize("leaves", [(2, 3), (4, 5), (5, 7), (128, 200)])
+def test_a_path_beside_an_empty_half_leaves_out_the_root(leaves: list[int]) -> None:
+    assert root_is_left_out(leaves)
