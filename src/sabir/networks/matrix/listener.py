@@ -6,7 +6,6 @@
 * A part that can never be read holds up nothing: it is dropped (`nesting`).
 """
 
-import errno
 from asyncio import BaseTransport
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -17,7 +16,8 @@ from weakref import WeakSet
 from aiohttp import web
 
 from sabir.crypto.secrets import Secret
-from sabir.errors import ConfigInvalid, StorageFailed
+from sabir.errors import StorageFailed
+from sabir.networks import serving
 from sabir.networks.matrix.nesting import read_json
 
 BODY_OCTETS_MAX: Final = 32 * 1024 * 1024
@@ -68,31 +68,14 @@ async def listening(
     Raises:
         ConfigInvalid: the address cannot be listened on.
     """
-    runner = web.AppRunner(
-        _application(hs_token, take, met), access_log=None, shutdown_timeout=SHUTDOWN_S
-    )
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, host, port, reuse_address=True)
-        try:
-            await site.start()
-        except OSError as error:
-            raise _not_listening(host, port, error) from error
-        yield runner.addresses[0][1]
-    finally:
-        await runner.cleanup()
-
-
-def _not_listening(host: str, port: int, error: OSError) -> ConfigInvalid:
-    if error.errno == errno.EADDRINUSE:
-        return ConfigInvalid(
-            f"listen_port = {port}: another program listens on {host}:{port}; stop it, "
-            "or choose another port here and in the registration's url"
-        )
-    return ConfigInvalid(
-        f"cannot listen on listen_host = {host!r}, listen_port = {port} "
-        f"({error.strerror}); use an address of this machine and a port over 1023"
-    )
+    async with serving.listening(
+        _application(hs_token, take, met),
+        host,
+        port,
+        shutdown_s=SHUTDOWN_S,
+        also_in="the registration's url",
+    ) as bound:
+        yield bound
 
 
 def _application(hs_token: Secret, take: Take, met: Met) -> web.Application:

@@ -6,7 +6,6 @@
 """
 
 import asyncio
-import errno
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -16,7 +15,8 @@ from aiohttp import web
 
 from sabir.clock import Clock
 from sabir.crypto.secrets import Secret
-from sabir.errors import ConfigInvalid, StorageFailed, Unavailable
+from sabir.errors import StorageFailed, Unavailable
+from sabir.networks import serving
 from sabir.networks.telegram.client import BotApi
 from sabir.networks.telegram.config import WebhookConfig
 from sabir.networks.telegram.intake import ALLOWED_UPDATES, Intake
@@ -131,16 +131,10 @@ async def listening(
     """
     app = web.Application(client_max_size=BODY_OCTETS_MAX)
     app.router.add_post("/{path:.*}", _Endpoint(secret, take).update)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
-    await runner.setup()
-    try:
-        try:
-            await web.TCPSite(runner, host, port, reuse_address=True).start()
-        except OSError as error:
-            raise _not_listening(host, port, error) from error
-        yield runner.addresses[0][1]
-    finally:
-        await runner.cleanup()
+    async with serving.listening(
+        app, host, port, shutdown_s=SHUTDOWN_S, also_in="the reverse proxy"
+    ) as bound:
+        yield bound
 
 
 class _Endpoint:
@@ -161,15 +155,3 @@ class _Endpoint:
         except StorageFailed:
             return web.Response(status=500, text="not stored; please repeat")
         return web.Response(status=200)
-
-
-def _not_listening(host: str, port: int, error: OSError) -> ConfigInvalid:
-    if error.errno == errno.EADDRINUSE:
-        return ConfigInvalid(
-            f"listen_port = {port}: another program listens on {host}:{port}; stop it, "
-            "or choose another port here and in the reverse proxy"
-        )
-    return ConfigInvalid(
-        f"cannot listen on listen_host = {host!r}, listen_port = {port} "
-        f"({error.strerror}); use an address of this machine and a port over 1023"
-    )

@@ -8,7 +8,6 @@
 """
 
 import asyncio
-import errno
 import hashlib
 import hmac
 import re
@@ -19,7 +18,8 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from sabir.errors import ConfigInvalid, StorageFailed
+from sabir.errors import StorageFailed
+from sabir.networks import serving
 from sabir.networks.whatsapp.config import CloudConfig
 from sabir.networks.whatsapp.envelope import Json, open_body
 
@@ -57,29 +57,11 @@ async def listening(config: CloudConfig, *, take: Take) -> AsyncIterator[int]:
     """
     app = web.Application(client_max_size=BODY_OCTETS_MAX)
     app.router.add_route("*", "/{path:.*}", _Endpoint(config, take).serve)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
-    await runner.setup()
     host, port = config.listen_host, config.listen_port
-    try:
-        try:
-            await web.TCPSite(runner, host, port, reuse_address=True).start()
-        except OSError as error:
-            raise _not_listening(host, port, error) from error
-        yield runner.addresses[0][1]
-    finally:
-        await runner.cleanup()
-
-
-def _not_listening(host: str, port: int, error: OSError) -> ConfigInvalid:
-    if error.errno == errno.EADDRINUSE:
-        return ConfigInvalid(
-            f"listen_port = {port}: another program listens on {host}:{port}; stop it, "
-            "or choose another port here and in the reverse proxy"
-        )
-    return ConfigInvalid(
-        f"cannot listen on listen_host = {host!r}, listen_port = {port} "
-        f"({error.strerror}); use an address of this machine and a port over 1023"
-    )
+    async with serving.listening(
+        app, host, port, shutdown_s=SHUTDOWN_S, also_in="the reverse proxy"
+    ) as bound:
+        yield bound
 
 
 class _Endpoint:

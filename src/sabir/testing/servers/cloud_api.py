@@ -19,6 +19,7 @@ from typing import Any, Final, Self
 
 from aiohttp import BodyPartReader, web
 
+from sabir.networks.serving import HttpDoor
 from sabir.testing.openapi.document import Request, whatsapp_cloud
 from sabir.testing.servers.meta_hooks import MetaHooks
 from sabir.testing.servers.ports import LOOPBACK
@@ -87,7 +88,7 @@ class CloudApi:
         """What is told of every message."""
         self.wrong_digest = False
         self.base_url = ""
-        self._runner: web.AppRunner | None = None
+        self._door: HttpDoor | None = None
         self._port = 0
 
     async def __aenter__(self) -> Self:
@@ -107,18 +108,15 @@ class CloudApi:
         app = web.Application(client_max_size=BODY_OCTETS_MAX)
         app.router.add_get("/files/{media}", self._file)
         app.router.add_route("*", "/{tail:.*}", self._serve)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, LOOPBACK, self._port, reuse_address=True)
-        await site.start()
-        self._port = self._runner.addresses[0][1]
+        self._door = HttpDoor(app, shutdown_s=SHUTDOWN_S)
+        self._port = await self._door.start(LOOPBACK, self._port)
         self.base_url = f"http://{LOOPBACK}:{self._port}"
 
     async def stop(self) -> None:
         """Close everything."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        if self._door is not None:
+            await self._door.stop()
+            self._door = None
 
     # ---- people
 

@@ -18,6 +18,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
+from sabir.networks.serving import stop_accepting
 from sabir.testing.servers.ports import LOOPBACK
 
 LINE_OCTETS_MAX: Final = 256 * 1024 * 1024
@@ -144,7 +145,7 @@ class SignalDaemon:
     async def stop(self) -> None:
         """Cut all connections and listen no more."""
         if self._server is not None:
-            self._server.close()
+            await stop_accepting(self._server)
         for client in self._clients:
             client.writer.transport.abort()
         for task in self._tasks:

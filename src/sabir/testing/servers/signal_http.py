@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from sabir.networks.serving import HttpDoor
 from sabir.testing.servers.ports import LOOPBACK
 from sabir.testing.servers.signal_daemon import Fault, SignalDaemon
 
@@ -18,7 +19,7 @@ class SignalHttp:
 
     def __init__(self, daemon: SignalDaemon) -> None:
         self._daemon = daemon
-        self._runner: web.AppRunner | None = None
+        self._door: HttpDoor | None = None
         self._sent = 0
         self.port = 0
 
@@ -28,18 +29,13 @@ class SignalHttp:
         app.router.add_get("/api/v1/check", self._check)
         app.router.add_post("/api/v1/rpc", self._rpc)
         app.router.add_get("/api/v1/events", self._events)
-        self._runner = web.AppRunner(
-            app, shutdown_timeout=0.1, handler_cancellation=True
-        )
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, LOOPBACK, self.port)
-        await site.start()
-        (self.port,) = {address[1] for address in self._runner.addresses}
+        self._door = HttpDoor(app, shutdown_s=0.1, cancels=True)
+        self.port = await self._door.start(LOOPBACK, self.port)
 
     async def stop(self) -> None:
         """Cut everything."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._door is not None:
+            await self._door.stop()
 
     async def _check(self, request: web.Request) -> web.Response:
         return web.Response()

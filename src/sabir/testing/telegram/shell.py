@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 
 from aiohttp import BodyPartReader, web
 
+from sabir.networks.serving import HttpDoor
 from sabir.testing.servers.ports import LOOPBACK
 from sabir.testing.telegram.description import problems, types_of
 
@@ -56,7 +57,7 @@ class BotApiServer(ABC):
         """So many messages are lost with their connection."""
         self.slow_chats: set[int] = set()
         self._port = 0
-        self._runner: web.AppRunner | None = None
+        self._door: HttpDoor | None = None
 
     @property
     def url(self) -> str:
@@ -68,19 +69,14 @@ class BotApiServer(ABC):
         app = web.Application(client_max_size=REQUEST_OCTETS_MAX)
         app.router.add_post("/bot{token}/{method}", self._method)
         app.router.add_get("/file/bot{token}/{path:.*}", self._file)
-        self._runner = web.AppRunner(
-            app, access_log=None, shutdown_timeout=SHUTDOWN_S, handler_cancellation=True
-        )
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, LOOPBACK, self._port, reuse_address=True)
-        await site.start()
-        self._port = self._runner.addresses[0][1]
+        self._door = HttpDoor(app, shutdown_s=SHUTDOWN_S, cancels=True)
+        self._port = await self._door.start(LOOPBACK, self._port)
 
     async def stop(self) -> None:
         """Cut all connections and accept none."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        if self._door is not None:
+            await self._door.stop()
+            self._door = None
 
     async def __aenter__(self) -> Self:
         await self.start()

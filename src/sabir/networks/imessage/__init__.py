@@ -1,0 +1,1 @@
+"""iMessage, through the BlueBubbles server on the owner's own Mac."""
