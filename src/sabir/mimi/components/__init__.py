@@ -1,0 +1,1 @@
+"""What a room keeps in its GroupContext: one component a file, and what it accepts."""

@@ -1,0 +1,1 @@
+"""Who may do what in a room: effects, the rule kernel, counts and invariants."""

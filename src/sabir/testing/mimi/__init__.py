@@ -1,0 +1,1 @@
+"""Rooms in tests: people with real groups, and a real hub between them."""

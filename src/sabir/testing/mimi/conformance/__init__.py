@@ -1,0 +1,1 @@
+"""A provider checked from outside, by a peer that is in no room there."""
