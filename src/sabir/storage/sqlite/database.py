@@ -53,8 +53,22 @@ class _Job:
 class Database:
     """An open database file. Use `open`, then `write`, `read`, `close`."""
 
-    def __init__(self, path: Path, *, reach: Callable[[str], None] = nowhere) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        reach: Callable[[str], None] = nowhere,
+        schema: str = "sabir.storage.migrations",
+    ) -> None:
+        """Name a file; nothing is opened yet.
+
+        Args:
+            path: the file; its folder must exist.
+            reach: called with the name of each crash point (tests only).
+            schema: the package with the numbered SQL files.
+        """
         self._path = path
+        self._schema = schema
         self._reach = reach
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -73,7 +87,7 @@ class Database:
         """
         try:
             self._writer = _connect(self._path)
-            migrate(self._writer, self._path)
+            migrate(self._writer, self._path, migrations(self._schema))
             self._reader = _connect(self._path)
             self._reader.execute("PRAGMA query_only = ON")
         except sqlite3.Error as error:
@@ -267,23 +281,29 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def migrations() -> Sequence[tuple[int, str]]:
-    """Return the schema's versions and their SQL, oldest first."""
-    folder = resources.files("sabir.storage.migrations")
+def migrations(
+    schema: str = "sabir.storage.migrations",
+) -> Sequence[tuple[int, str]]:
+    """Return the versions of a schema and their SQL, oldest first."""
+    folder = resources.files(schema)
     files = sorted(
         (file.name, file) for file in folder.iterdir() if file.name.endswith(".sql")
     )
     return [(int(name[:4]), file.read_text()) for name, file in files]
 
 
-def migrate(connection: sqlite3.Connection, path: Path) -> None:
+def migrate(
+    connection: sqlite3.Connection,
+    path: Path,
+    steps: Sequence[tuple[int, str]] | None = None,
+) -> None:
     """Bring the schema to the newest version, one transaction per step.
 
     Raises:
         StorageFailed: the file was written by a newer Sabir.
         sqlite3.Error: the disk or the file failed.
     """
-    steps = migrations()
+    steps = migrations() if steps is None else steps
     newest = steps[-1][0]
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > newest:

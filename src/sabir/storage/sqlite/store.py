@@ -7,9 +7,11 @@ from typing import Self
 from sabir.storage.sqlite.accounts import SqliteAccounts
 from sabir.storage.sqlite.database import Database, nowhere
 from sabir.storage.sqlite.deliveries import SqliteDeliveries
+from sabir.storage.sqlite.history import SqliteHistory
 from sabir.storage.sqlite.inbox import SqliteInbox
 from sabir.storage.sqlite.journal import SqliteJournal
 from sabir.storage.sqlite.media import SqliteMedia
+from sabir.storage.sqlite.membership import SqliteHome, SqliteMemberships
 from sabir.storage.sqlite.refs import SqliteRefs
 from sabir.storage.sqlite.rooms import SqliteRooms
 from sabir.storage.sqlite.timeline import SqliteTimeline
@@ -24,8 +26,11 @@ class SqliteStorage(
     SqliteDeliveries,
     SqliteMedia,
     SqliteJournal,
+    SqliteHome,
+    SqliteMemberships,
+    SqliteHistory,
 ):
-    """Implements `sabir.storage.ports.Storage`."""
+    """Implements `sabir.storage.ports.Storage`, and `membership.MembershipStorage`."""
 
     @classmethod
     def open(cls, path: Path, *, reach: Callable[[str], None] = nowhere) -> Self:

@@ -114,7 +114,7 @@ class SqliteTimeline(Part):
                 else:
                     # Strictly increasing, whatever the clock does (MIMI.md D-22).
                     seq, at = seq + 1, max(at + 1, now)
-                    accepted.append(_insert(db, room, entry, seq, Instant(at)))
+                    accepted.append(put_entry(db, room, entry, seq, Instant(at)))
                 _mark_done(db, entry)
             db.execute(
                 "UPDATE rooms SET last_seq = ?, last_at = ? WHERE id = ?",
@@ -197,19 +197,48 @@ class SqliteTimeline(Part):
         return [ReactionRecord(entry=entry, emoji=emoji) for entry, emoji in rows]
 
 
+def place_entry(
+    db: sqlite3.Connection, room: RoomId, entry: NewEntry, at: Instant
+) -> EntryRecord | None:
+    """Append an entry that its room's hub has accepted, in the order of the calls.
+
+    None if the room has it, by its id or its submission. Its inbox event is done.
+    """
+    _mark_done(db, entry)
+    if is_placed(db, room, entry):
+        return None
+    (seq,) = db.execute(
+        "UPDATE rooms SET last_seq = last_seq + 1, last_at = max(last_at, ?)"
+        " WHERE id = ? RETURNING last_seq",
+        (at, room),
+    ).fetchone()
+    return put_entry(db, room, entry, seq, at)
+
+
+def is_placed(db: sqlite3.Connection, room: RoomId, entry: NewEntry) -> bool:
+    """Tell whether a room has an entry, by its id or its submission."""
+    known = db.execute(_BY_ENTRY, (entry.entry,)).fetchone()
+    return known is not None or _submitted(db, room, entry) is not None
+
+
 def _submitted(
     db: sqlite3.Connection, room: RoomId, entry: NewEntry
 ) -> EntryRecord | None:
-    row = db.execute(
-        _BY_SUBMISSION,
-        (room, entry.submission),
-    ).fetchone()
+    return entry_of_submission(db, room, entry.submission)
+
+
+def entry_of_submission(
+    db: sqlite3.Connection, room: RoomId, submission: str
+) -> EntryRecord | None:
+    """Return the entry that a submission became, None if it is not in the room."""
+    row = db.execute(_BY_SUBMISSION, (room, submission)).fetchone()
     return None if row is None else _entry(row)
 
 
-def _insert(
+def put_entry(
     db: sqlite3.Connection, room: RoomId, entry: NewEntry, seq: int, at: Instant
 ) -> EntryRecord:
+    """Put an entry at a place that is free."""
     db.execute(
         _INSERT,
         (

@@ -1,0 +1,1 @@
+"""The server of rooms: it orders and passes on what it cannot read."""

@@ -1,0 +1,1 @@
+"""What our own users' agents ask of their provider (section 8)."""

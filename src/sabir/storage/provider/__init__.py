@@ -1,0 +1,1 @@
+"""What a provider must not forget: ports and records. No SQL here."""

@@ -1,0 +1,1 @@
+"""A provider's database in one SQLite file."""
