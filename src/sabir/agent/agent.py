@@ -17,7 +17,12 @@ from sabir.agent.limits import HOUSEKEEPING_INTERVAL_MS, Budget
 from sabir.agent.naming import new_room_id
 from sabir.agent.outgoing import Preparer
 from sabir.agent.portals import Portal, Portals
-from sabir.agent.rooms import LocalRooms
+from sabir.agent.rooms import (
+    LOCAL_DOMAIN,
+    LocalRooms,
+    ProviderRoomPort,
+    RoomsByDomain,
+)
 from sabir.agent.signals import Signals
 from sabir.agent.spool import Spool
 from sabir.agent.supervisor import attempt, keep_connected, keep_running
@@ -42,8 +47,6 @@ from sabir.storage.records import (
     RoomRecord,
 )
 
-DOMAIN: Final = "local.invalid"
-"""Domain of rooms that have no provider yet; `.invalid` can never be one."""
 OPEN_CHAT_TIMEOUT_S: Final = 60
 """How long a person waits for `sabir link` at the most."""
 
@@ -116,10 +119,10 @@ class Agent:
         self._clock = clock
         self._rng = rng
         self._keep_ms = budget.keep_ms
-        self._owner_uri = f"mimi://{DOMAIN}/u/{owner}"
+        self._owner_uri = f"mimi://{LOCAL_DOMAIN}/u/{owner}"
         self._portals = Portals()
         self._spool = Spool(spool_folder, storage, clock=clock, rng=rng, budget=budget)
-        self._rooms = LocalRooms(storage, self._portals, clock)
+        self._rooms = RoomsByDomain(LocalRooms(storage, self._portals, clock))
         self._signals = Signals(self._portals, self, storage, clock)
         self._accounts = {
             each.id: AccountRuntime(
@@ -130,6 +133,15 @@ class Agent:
         self._group: asyncio.TaskGroup | None = None
         self._workers: dict[PortalId, list[asyncio.Task[None]]] = {}
         self.started = asyncio.Event()
+
+    def use_provider(self, rooms: ProviderRoomPort) -> None:
+        """Reach rooms that are not our own through a provider; before `run`."""
+        rooms.use_spool(self._spool)
+        self._rooms.use_provider(rooms)
+
+    def ring_room(self, room: RoomId) -> None:
+        """Say that the timeline of a room has grown."""
+        self._portals.ring_room(room)
 
     def account(self, name: str) -> AccountRuntime | None:
         """Return a running account."""
@@ -234,7 +246,7 @@ class Agent:
             storage=self._storage,
             rooms=self._rooms,
             attachments=Attachments(self._spool, self._clock, self._rng),
-            owner_uri=self._owner_uri,
+            owner_uri=self._rooms.sender_in(portal.room, self._owner_uri),
             clock=self._clock,
             rng=self._rng,
         )
@@ -243,6 +255,7 @@ class Agent:
             account.network,
             storage=self._storage,
             spool=self._spool,
+            rooms=self._rooms,
             clock=self._clock,
         )
         delivery = Delivery(
@@ -275,9 +288,13 @@ class Agent:
         """Bind chats to one room (a new one unless named) and start passing messages.
 
         Raises:
-            PolicyRefused: a chat is linked already or we may not enter it.
-            Unavailable: a network does not answer; nothing was linked.
+            PolicyRefused: a chat is linked already or we may not enter it; we are not
+                in the room, or may not tell its people.
+            Unavailable: a network, or the room's hub, does not answer; nothing was
+                linked.
         """
+        if room is not None:
+            await self._rooms.check(room)
         infos = [await self._enter(chat) for chat in chats]
         new = [
             # A network may know the chat by another name than the person gave.
@@ -285,8 +302,11 @@ class Agent:
             for chat, info in zip(chats, infos, strict=True)
         ]
         self._refuse_doubles(new, room)
+        if room is not None:
+            for each in new:
+                await self._rooms.tell(room, self._readers(each))
         if room is None:
-            room = new_room_id(DOMAIN, self._rng)
+            room = new_room_id(LOCAL_DOMAIN, self._rng)
         name = next((info.name for info in infos if info.name), "")
         records = await self._storage.link(room, name, new, now=self._clock.now())
         portals = [Portal(record) for record in records]
@@ -297,6 +317,16 @@ class Agent:
             # Once more, now that the host lists the chat: events flow from here.
             await self._open_chat(self._runtime(portal.account), portal)
         return room, records
+
+    def _readers(self, portal: NewPortal) -> str:
+        """Say who can read a room when a chat is in it (I6): before it is."""
+        network = self._network(portal.account)
+        called = f'"{portal.name}"' if portal.name else portal.chat
+        return (
+            f"From now on this room is linked with the {network} chat {called}. What is"
+            " said here can be read there: by that chat's members and servers, and by"
+            " the Sabir that links it."
+        )
 
     def _refuse_doubles(self, new: Sequence[NewPortal], room: RoomId | None) -> None:
         """Refuse one chat twice in a room: it would answer itself for ever.

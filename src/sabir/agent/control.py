@@ -6,7 +6,7 @@ errors carry the code and the text of the blame tree.
 
 import json
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +15,7 @@ from aiohttp import web
 
 from sabir.agent.agent import Agent, ChatAddress
 from sabir.errors import ConfigInvalid, Error, PolicyRefused
+from sabir.networks.serving import HttpDoor
 from sabir.storage.records import PortalId, RoomId
 
 BODY_OCTETS_MAX: Final = 64 * 1024
@@ -26,7 +27,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @web.middleware
-async def _explained(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def explained(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer with the error that a handler raised, in words."""
     try:
         return await handler(request)
     except Error as error:
@@ -35,12 +37,21 @@ async def _explained(request: web.Request, handler: Handler) -> web.StreamRespon
 
 
 class ControlServer:
-    """Serves one agent."""
+    """Serves one agent.
 
-    def __init__(self, agent: Agent, path: Path) -> None:
+    Args:
+        agent: whose door it is.
+        path: of the socket.
+        more: further routes, of what else runs in this process.
+    """
+
+    def __init__(
+        self, agent: Agent, path: Path, more: Iterable[web.AbstractRouteDef] = ()
+    ) -> None:
         self._agent = agent
         self._path = path
-        self._runner: web.AppRunner | None = None
+        self._more = more
+        self._door: HttpDoor | None = None
 
     async def start(self) -> None:
         """Listen.
@@ -48,13 +59,13 @@ class ControlServer:
         Raises:
             ConfigInvalid: the socket cannot be made there.
         """
-        app = web.Application(middlewares=[_explained], client_max_size=BODY_OCTETS_MAX)
+        app = web.Application(middlewares=[explained], client_max_size=BODY_OCTETS_MAX)
         app.router.add_get("/status", self._status)
         app.router.add_post("/link", self._link)
         app.router.add_post("/unlink", self._unlink)
         app.router.add_get("/chats/{account}", self._chats)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
-        await self._runner.setup()
+        app.router.add_routes(self._more)
+        self._door = HttpDoor(app, shutdown_s=SHUTDOWN_S)
         # asyncio takes the place of a socket that a killed process left behind.
         if self._path.exists() and not self._path.is_socket():
             raise ConfigInvalid(
@@ -63,7 +74,7 @@ class ControlServer:
             )
         mask = os.umask(0o177)
         try:
-            await web.UnixSite(self._runner, str(self._path)).start()
+            await self._door.start_at(self._path)
         except OSError as error:
             raise ConfigInvalid(
                 f"cannot listen on {self._path}: {error.strerror};"
@@ -74,8 +85,8 @@ class ControlServer:
 
     async def stop(self) -> None:
         """Stop listening."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._door is not None:
+            await self._door.stop()
         self._path.unlink(missing_ok=True)
 
     async def _status(self, _request: web.Request) -> web.Response:

@@ -20,19 +20,29 @@ from sabir.content.convert import RenderContext, render
 from sabir.content.inline_data import inline_octets
 from sabir.content.loss import LossReport
 from sabir.content.meaning import Deleted, Edited, Meaning, Reacted, Said
-from sabir.content.model import MessageId
+from sabir.content.model import ExternalPart, MessageId
 from sabir.content.pieces import ChatAvatarPiece, MediaPiece, NativeRef, Piece
 from sabir.content.plain import to_plain
 from sabir.content.reading import read
 from sabir.content.rich import Rich
 from sabir.networks.api import ChatId, MediaReader, Outgoing, Speaker
 from sabir.storage.ports import Refs, Timeline
-from sabir.storage.records import EntryRecord, RefRecord
+from sabir.storage.records import EntryRecord, RefRecord, RoomId
 
 EXCERPT_CHARS: Final = 80
 """RPL-2: so much of a message is quoted."""
 
 _WITH_FILE: Final = (MediaPiece, ChatAvatarPiece)
+
+
+class BringsFiles(Protocol):
+    """Where files are that are not in the spool."""
+
+    async def file(
+        self, room: RoomId, entry: MessageId, part: ExternalPart
+    ) -> MediaReader | None:
+        """Bring a file of an entry here; None where that cannot be."""
+        ...
 
 
 class OutgoingStorage(Refs, Timeline, Protocol):
@@ -80,12 +90,14 @@ class Preparer:
         *,
         storage: OutgoingStorage,
         spool: Spool,
+        rooms: BringsFiles,
         clock: Clock,
     ) -> None:
         self._mentions = PortalMentions(portal, network, storage)
         self._portal = portal
         self._storage = storage
         self._spool = spool
+        self._rooms = rooms
         self._clock = clock
 
     async def prepare(
@@ -97,6 +109,9 @@ class Preparer:
             entry: from the room's timeline.
             meaning: what `meaning_of` read from it.
             capabilities: of the portal's chat, now.
+
+        Raises:
+            Unavailable: a file cannot be fetched now.
         """
         context = await self._context(entry, meaning, capabilities)
         pieces, loss = render(meaning, capabilities, context)
@@ -106,21 +121,23 @@ class Preparer:
             network=entry.author.partition(":")[0],
         )
         outgoing = tuple(
-            Outgoing(
-                chat=ChatId(self._portal.chat),
-                key=delivery_key(
-                    self._portal.room,
-                    self._portal.account,
-                    self._portal.chat,
-                    entry.entry,
-                    part,
-                ),
-                speaker=speaker,
-                piece=piece,
-                sent_at=entry.sent_at,
-                media=self._file(piece),
-            )
-            for part, piece in enumerate(pieces)
+            [
+                Outgoing(
+                    chat=ChatId(self._portal.chat),
+                    key=delivery_key(
+                        self._portal.room,
+                        self._portal.account,
+                        self._portal.chat,
+                        entry.entry,
+                        part,
+                    ),
+                    speaker=speaker,
+                    piece=piece,
+                    sent_at=entry.sent_at,
+                    media=await self._file(entry, piece),
+                )
+                for part, piece in enumerate(pieces)
+            ]
         )
         missing = frozenset(
             part
@@ -129,12 +146,17 @@ class Preparer:
         )
         return Prepared(entry=entry, outgoing=outgoing, loss=loss, missing=missing)
 
-    def _file(self, piece: Piece) -> MediaReader | None:
+    async def _file(self, entry: EntryRecord, piece: Piece) -> MediaReader | None:
         if not isinstance(piece, _WITH_FILE):
             return None
         part = piece.attachment.part
         octets = inline_octets(part)
-        return self._spool.find(part.url) if octets is None else OctetsFile(octets)
+        if octets is not None:
+            return OctetsFile(octets)
+        there = self._spool.find(part.url)
+        if there is not None:
+            return there
+        return await self._rooms.file(self._portal.room, entry.entry, part)
 
     # ---- what it refers to
 

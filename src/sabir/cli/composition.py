@@ -1,11 +1,14 @@
 """The composition root: which database, which networks, whose secrets."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final
 
 from sabir.agent.agent import AccountConnector, Agent
 from sabir.agent.limits import Budget
+from sabir.agent.membership.desk import Desk
+from sabir.agent.membership.home import open_home
 from sabir.cli.config import Config
 from sabir.cli.keys import owner_key
 from sabir.cli.system import SystemClock, system_rng
@@ -20,7 +23,7 @@ from sabir.crypto.secrets import Secret
 from sabir.errors import ConfigInvalid, StorageFailed
 from sabir.networks.api import Account, AccountId, Network
 from sabir.networks.registry import network as find_network
-from sabir.storage.records import AccountRecord
+from sabir.storage.records import AccountRecord, RoomId
 from sabir.storage.sqlite.store import SqliteStorage
 
 DAY_MS: Final = 24 * 3_600_000
@@ -122,6 +125,19 @@ class Installation:
                 file_octets=self.config.limits.media_file_bytes_max,
                 keep_ms=self.config.limits.raw_event_keep_days * DAY_MS,
             ),
+        )
+
+    def home(
+        self, storage: SqliteStorage, *, on_entries: Callable[[RoomId], None]
+    ) -> AbstractAsyncContextManager[Desk]:
+        """Open our device at its provider; as `open_home`."""
+        return open_home(
+            storage,
+            name=self.config.agent.owner,
+            key=self.key(),
+            clock=SystemClock(),
+            rng=system_rng,
+            on_entries=on_entries,
         )
 
 

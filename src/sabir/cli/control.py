@@ -36,10 +36,11 @@ def ask(socket: Path, method: str, path: str, body: Any = None) -> Any:
         Unavailable: it does not answer in time, or ended while we waited.
         ConfigInvalid: the socket belongs to somebody else.
     """
-    return asyncio.run(_ask(socket, method, path, body))
+    return asyncio.run(ask_async(socket, method, path, body))
 
 
-async def _ask(socket: Path, method: str, path: str, body: Any) -> Any:
+async def ask_async(socket: Path, method: str, path: str, body: Any = None) -> Any:
+    """Ask the running agent, from a loop that runs. Raises as `ask`."""
     timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S)
     connector = aiohttp.UnixConnector(str(socket))
     try:

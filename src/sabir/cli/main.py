@@ -19,12 +19,17 @@ from sabir.errors import Error
 
 COMMANDS: Final = {
     "account": "add, list and remove logins on networks",
+    "chat": "talk in an encrypted room",
     "chats": "list the chats an account is in",
     "config": "check the configuration, or print an example",
+    "conformance": "check another provider against the profile of MIMI",
     "doctor": "look for trouble and say what to do",
+    "home": "live at a provider: our device, who may add us",
     "init": "make the data directory, the key and a configuration",
     "link": "connect chats of different networks",
     "log": "show messages: whence, whither, how long, what was lost",
+    "provider": "run a server of rooms for yourself and others",
+    "room": "make and run encrypted rooms",
     "status": "show accounts, links and what waits",
     "unlink": "disconnect a chat",
     "up": "run Sabir",

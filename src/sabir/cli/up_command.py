@@ -2,12 +2,15 @@
 
 import asyncio
 import signal
+from contextlib import AsyncExitStack
 
 import click
 import structlog
 
 from sabir.agent.agent import Agent
 from sabir.agent.control import ControlServer
+from sabir.agent.desk_control import DeskRoutes, homeless_routes
+from sabir.agent.membership.membership import Membership
 from sabir.cli.composition import Installation
 from sabir.cli.context import Invocation
 from sabir.cli.lock import InstanceLock
@@ -36,27 +39,36 @@ async def _run(installation: Installation) -> None:
     storage = installation.open_storage()
     try:
         agent = await installation.agent(storage)
-        control = ControlServer(agent, installation.config.agent.control_socket)
-        await control.start()
-        try:
-            await _until_stopped(agent)
-        finally:
-            await control.stop()
+        async with AsyncExitStack() as stack:
+            membership, routes = None, homeless_routes()
+            known = await storage.home()
+            if known is not None and known.device:  # or `sabir home join` broke off
+                home = installation.home(storage, on_entries=agent.ring_room)
+                desk = await stack.enter_async_context(home)
+                agent.use_provider(desk.rooms)
+                membership = desk.membership
+                routes = DeskRoutes(desk, storage).routes()
+            control = ControlServer(
+                agent, installation.config.agent.control_socket, routes
+            )
+            await control.start()
+            stack.push_async_callback(control.stop)
+            await _until_stopped(agent, membership)
     finally:
         storage.close()
         _log.info("stopped")
 
 
-async def _until_stopped(agent: Agent) -> None:
-    """Run the agent until a signal comes, or until it cannot go on.
+async def _until_stopped(agent: Agent, membership: Membership | None) -> None:
+    """Run everything until a signal comes, or until it cannot go on.
 
     Raises:
         Error: why it cannot go on.
     """
     try:
         async with asyncio.TaskGroup() as group:
-            running = group.create_task(agent.run())
-            saying = group.create_task(_say_started(agent))
+            running = group.create_task(_run_all(agent, membership))
+            saying = group.create_task(_say_started(agent, membership))
             running.add_done_callback(lambda _: saying.cancel())
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, running.cancel)
@@ -70,6 +82,15 @@ async def _until_stopped(agent: Agent) -> None:
         raise reason from None
 
 
-async def _say_started(agent: Agent) -> None:
+async def _run_all(agent: Agent, membership: Membership | None) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(agent.run())
+        if membership is not None:
+            group.create_task(membership.run())
+
+
+async def _say_started(agent: Agent, membership: Membership | None) -> None:
     await agent.started.wait()
+    if membership is not None:
+        await membership.started.wait()
     _log.info("started")
