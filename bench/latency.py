@@ -1,9 +1,11 @@
 """What Sabir adds to the time a message takes, beside its two servers' own times.
 
-    python bench/latency.py [messages]
+    python bench/latency.py [--rooms] [messages]
 
 One message at a time. Floor and bridge take turns message by message, so that all see
-the same machine. Progress goes to standard error, one JSON object to the last line.
+the same machine. With `--rooms` each network has an agent and a provider of its own,
+and messages go through an encrypted room. Progress goes to standard error, one JSON
+object to the last line.
 """
 
 import asyncio
@@ -51,17 +53,21 @@ async def _measure(ground: Ground, messages: int) -> dict[str, Any]:
     ):
         for quantile in ("p50_ms", "p95_ms"):
             floor = sum(figures[leg][quantile] for leg in legs)
-            figures[name]["added_" + quantile] = round(
-                figures[name][quantile] - floor, 1
+            bridged = figures[name][quantile]
+            figures[name]["added_" + quantile] = round(bridged - floor, 1)
+            figures[name]["ratio_" + quantile.removesuffix("_ms")] = round(
+                bridged / floor, 2
             )
     return figures | {"messages": messages}
 
 
-async def _main(messages: int) -> None:
+async def _main(messages: int, *, rooms: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        async with Ground(Path(folder)) as ground:
-            print(json.dumps(await _measure(ground, messages)))
+        async with Ground(Path(folder), rooms=rooms) as ground:
+            print(json.dumps({"rooms": rooms} | await _measure(ground, messages)))
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(int(sys.argv[1]) if len(sys.argv) > 1 else 200))
+    given = sys.argv[1:]
+    numbers = [int(each) for each in given if each != "--rooms"]
+    asyncio.run(_main(*(numbers or [200]), rooms="--rooms" in given))

@@ -1,4 +1,4 @@
-"""`make demo CHECK=1`, as people run it."""
+"""`make demo CHECK=1`, as people run it; and the same over one Sabir."""
 
 import asyncio
 import re
@@ -20,16 +20,14 @@ RUN_TIMEOUT_S = 110
 VERDICT = re.compile(r"(\d+) of (\d+) events right, \d+ checks over all: all right")
 
 
-async def test_a_conversation_of_thirty_events_and_more_is_right_on_both_sides() -> (
-    None
-):
-    need("synapse")
-    need("prosody")
+async def shown(*options: str) -> str:
+    """Run the demo; return what it printed once all was right."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "sabir.testing.demo",
         "--check",
+        *options,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -52,6 +50,34 @@ async def test_a_conversation_of_thirty_events_and_more_is_right_on_both_sides()
     for name in ("reply", "edit", "deletion", "reaction removed", "20 MB file"):
         rows = re.findall(rf"(M→X|X→M)  {name} +\d+ ms +\d+ ms  \S", printed)
         assert rows == ["M→X", "X→M"], name
+    return printed
+
+
+@pytest.mark.timeout(150)
+async def test_a_conversation_over_two_providers_with_somebody_on_neither_network() -> (
+    None
+):
+    need("synapse")
+    need("prosody")
+    printed = await shown()
+    assert "Cannot read: the two providers" in printed
+    for way in ("A→*", "*→A"):
+        for name in ("text", "reply", "reaction", "1 MB image"):
+            assert re.search(rf"{re.escape(way)}  {name}.* +\d+ ms", printed), (
+                way,
+                name,
+            )
+
+
+@pytest.mark.timeout(150)
+async def test_the_same_conversation_over_one_sabir_with_typing_and_receipts() -> None:
+    need("synapse")
+    need("prosody")
+    printed = await shown("--direct")
+    assert "Can read: both servers, Sabir" in printed
+    for name in ("typing", "receipt"):
+        rows = re.findall(rf"(M→X|X→M)  {name} +\d+ ms +", printed)
+        assert set(rows) == {"M→X", "X→M"}, name
 
 
 async def test_the_check_notices_what_does_not_come_or_comes_wrong(

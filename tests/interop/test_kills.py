@@ -7,6 +7,7 @@ import pytest
 from sabir.testing.kills import KillRun, Plan
 from sabir.testing.lab import Lab
 from sabir.testing.pytest_plugin import need
+from sabir.testing.rooms_lab import RoomsLab
 
 pytestmark = pytest.mark.interop
 
@@ -28,3 +29,21 @@ async def test_kills_and_restarts_lose_double_and_move_nothing(tmp_path: Path) -
         assert findings.is_clean
         assert findings.displaced == 0
         assert findings.arrived + len(findings.ambiguous) == 120
+
+
+@pytest.mark.timeout(120)
+async def test_kills_of_agents_and_providers_lose_double_and_move_nothing(
+    tmp_path: Path,
+) -> None:
+    need("synapse")
+    need("prosody")
+    plan = Plan(seed=SEED, kills=4, restarts=0, messages=60)
+    async with RoomsLab(tmp_path) as lab:
+        report = await KillRun(lab, plan).run()
+    print(report.figures())
+    assert len(report.killed) == 4  # each agent and each provider
+    for findings in (report.to_xmpp, report.to_matrix):
+        assert findings.sent == 60
+        assert findings.is_clean
+        assert findings.displaced == 0
+        assert findings.arrived + len(findings.ambiguous) == 60

@@ -1,4 +1,7 @@
-"""Bursts of 1,000 messages each way, from one sender and from eight."""
+"""Bursts of 1,000 messages each way, from one sender and from eight.
+
+Over one Sabir, and over an agent and a provider for each network.
+"""
 
 from pathlib import Path
 
@@ -12,10 +15,13 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]
 MESSAGES = 1_000
 
 
-async def test_a_thousand_messages_arrive_once_and_in_order(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rooms", [False, True])
+async def test_a_thousand_messages_arrive_once_and_in_order(
+    tmp_path: Path, rooms: bool
+) -> None:
     need("synapse")
     need("prosody")
-    async with Ground(tmp_path) as ground:
+    async with Ground(tmp_path, rooms=rooms) as ground:
         for way, check in (
             (ground.matrix_to_xmpp, ground.check_to_xmpp),
             (ground.xmpp_to_matrix, ground.check_to_matrix),

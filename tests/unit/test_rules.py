@@ -8,8 +8,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "reference" / "rules.md"
-OTHER_NAMES: Final = frozenset({"SHA"})
-"""What stands in quotes and looks like a rule's number: `"SHA-256"`."""
+OTHER_NAMES: Final = frozenset({"SHA", "MC"})
+"""What stands in quotes and looks like a rule's number: `"SHA-256"`, and the lines of
+MIMI's checklist."""
 
 
 def _quoted(folder: Path) -> set[str]:

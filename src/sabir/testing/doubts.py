@@ -3,18 +3,25 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from sabir.errors import Unavailable
-from sabir.testing.lab import SabirProcess
 from sabir.testing.load import Said
 
 PATIENCE_S: Final = 30.0
 """Sabir may have been killed a moment ago, and takes in what it missed."""
 
 
+class Log(Protocol):
+    """Whose log it is."""
+
+    def log_lines(self, *arguments: str) -> list[Any]:
+        """Return `sabir log --json` as objects."""
+        ...
+
+
 async def doubted_in(
-    sabir: SabirProcess, trouble: Sequence[Any], chat: str, shown: Sequence[Said]
+    sabir: Log, trouble: Sequence[Any], chat: str, shown: Sequence[Said]
 ) -> list[Said]:
     """Return the messages of a chat that the log calls ambiguous.
 
@@ -41,7 +48,7 @@ async def doubted_in(
     return [each for seq, each in zip(seqs, shown, strict=True) if seq in doubted]
 
 
-async def _numbers(sabir: SabirProcess, chat: str, count: int) -> list[int]:
+async def _numbers(sabir: Log, chat: str, count: int) -> list[int]:
     """Return the numbers of a chat's messages, once the log has them all."""
     deadline = time.monotonic() + PATIENCE_S
     while True:

@@ -34,6 +34,7 @@ from sabir.testing.load import (
     matrix_shown,
     xmpp_history,
 )
+from sabir.testing.rooms_lab import RoomsLab
 from sabir.testing.servers.ports import LOOPBACK, keep_ports
 
 SENDERS_MAX: Final = 8
@@ -74,10 +75,15 @@ class Way:
 
 
 class Ground:
-    """`async with` starts everything; the room's ghosts exist then."""
+    """`async with` starts everything; the room's ghosts exist then.
 
-    def __init__(self, folder: Path) -> None:
-        self.lab = Lab(folder)
+    Args:
+        folder: of everything.
+        rooms: with an agent and a provider for each network, in place of one Sabir.
+    """
+
+    def __init__(self, folder: Path, *, rooms: bool = False) -> None:
+        self.lab = RoomsLab(folder) if rooms else Lab(folder)
         self._port = keep_ports(folder / "floor.json", ["push"])["push"]
         self.lab.synapse.add_appservice(
             "floor",

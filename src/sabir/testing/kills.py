@@ -15,7 +15,7 @@ from typing import Any, Final
 from sabir.testing.clients.matrix import MatrixClient
 from sabir.testing.clients.xmpp import XmppClient
 from sabir.testing.doubts import doubted_in
-from sabir.testing.lab import Lab
+from sabir.testing.lab import Lab, Mortal
 from sabir.testing.load import (
     Findings,
     Said,
@@ -60,6 +60,8 @@ class KillReport:
 
     plan: Plan
     kills: int
+    killed: dict[str, int]
+    """How often each part of Sabir died."""
     restarts: dict[str, int]
     seconds: float
     arrived_at_last_kill: dict[str, int]
@@ -74,6 +76,7 @@ class KillReport:
         return {
             "seed": self.plan.seed,
             "kills": self.kills,
+            "killed": self.killed,
             "restarts": self.restarts,
             "seconds": round(self.seconds, 1),
             "arrived_at_last_kill": self.arrived_at_last_kill,
@@ -95,6 +98,7 @@ class KillRun:
         self._matrix: list[MatrixClient] = []
         self._xmpp: list[XmppClient] = []
         self._kills = 0
+        self._killed: dict[str, int] = {}
         self._restarts = {"synapse": 0, "prosody": 0}
 
     async def run(self) -> KillReport:
@@ -119,6 +123,7 @@ class KillRun:
         return KillReport(
             plan=self._plan,
             kills=self._kills,
+            killed=self._killed,
             restarts=self._restarts,
             seconds=time.monotonic() - begun,
             arrived_at_last_kill=arrived,
@@ -161,7 +166,8 @@ class KillRun:
     # ---- trouble
 
     async def _kill(self, group: asyncio.TaskGroup) -> None:
-        plan, sabir = self._plan, self._lab.sabir
+        plan, mortals = self._plan, self._lab.mortals
+        dead = {each.name: asyncio.Lock() for each in mortals}
         servers: list[ServerProcess] = [self._lab.synapse, self._lab.prosody]
         locks = {server: asyncio.Lock() for server in servers}
         restarts = {
@@ -173,11 +179,16 @@ class KillRun:
             for server in servers:
                 if number in restarts[server]:
                     group.create_task(self._restart(server, locks[server]))
-            sabir.kill()
-            sabir.spawn()
+            dying = mortals[number % len(mortals)]
+            group.create_task(self._die(dying, dead[dying.name]))
             self._kills += 1
             if self._kills % 5 == 0:
                 self._tell(f"kill {self._kills} of {plan.kills}")
+
+    async def _die(self, dying: Mortal, dead: asyncio.Lock) -> None:
+        async with dead:
+            await dying.die()
+            self._killed[dying.name] = self._killed.get(dying.name, 0) + 1
 
     async def _restart(self, server: ServerProcess, lock: asyncio.Lock) -> None:
         async with lock:
@@ -199,21 +210,21 @@ class KillRun:
         """Wait until everything has arrived or is listed; return the trouble."""
         deadline = time.monotonic() + DRAIN_TIMEOUT_S
         while True:
-            trouble = await asyncio.to_thread(self._lab.sabir.log_lines, "--trouble")
+            trouble = await asyncio.to_thread(self._lab.log_lines, "--trouble")
             missing = [
                 *(await self._to_xmpp(trouble)).lost,
                 *(await self._to_matrix(trouble)).lost,
             ]
             if not missing or time.monotonic() > deadline:
                 await asyncio.sleep(QUIET_S)
-                return await asyncio.to_thread(self._lab.sabir.log_lines, "--trouble")
+                return await asyncio.to_thread(self._lab.log_lines, "--trouble")
             await asyncio.sleep(1)
 
     async def _to_xmpp(self, trouble: Sequence[Any]) -> Findings:
         room = self._lab.matrix_room
         shown = _only("mx", matrix_shown(self._matrix[0], room, self._tag))
         far = await xmpp_history(self._xmpp[0], self._lab.xmpp_room, self._tag)
-        doubted = await doubted_in(self._lab.sabir, trouble, f"matrix:{room}", shown)
+        doubted = await doubted_in(self._lab, trouble, f"matrix:{room}", shown)
         return compare(shown, _only("mx", far), ambiguous=doubted)
 
     async def _to_matrix(self, trouble: Sequence[Any]) -> Findings:
@@ -221,7 +232,7 @@ class KillRun:
         near = await xmpp_history(self._xmpp[0], room, self._tag)
         shown = _only("xm", near)
         far = await matrix_history(self._matrix[0], self._lab.matrix_room, self._tag)
-        doubted = await doubted_in(self._lab.sabir, trouble, f"xmpp:{room}", shown)
+        doubted = await doubted_in(self._lab, trouble, f"xmpp:{room}", shown)
         return compare(shown, _only("xm", far), ambiguous=doubted)
 
 

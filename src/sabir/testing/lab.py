@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 from sabir.errors import Unavailable
 from sabir.testing.clients.matrix import MatrixClient
@@ -43,8 +43,12 @@ class SabirProcess:
         self._config.write_text(config)
         self.call("init")
 
-    def call(self, *arguments: str) -> str:
+    def call(self, *arguments: str, typed: str = "") -> str:
         """Run a `sabir` command to its end and return what it printed.
+
+        Args:
+            arguments: of the command line.
+            typed: what a person types meanwhile.
 
         Raises:
             Unavailable: it failed; carries what it said.
@@ -55,6 +59,7 @@ class SabirProcess:
             text=True,
             check=False,
             cwd=self.folder,
+            input=typed,
         )
         if done.returncode != 0:
             raise Unavailable(
@@ -134,6 +139,32 @@ class SabirProcess:
         return [json.loads(line) for line in out.splitlines()]
 
 
+class Mortal(Protocol):
+    """A part that is killed and comes back with what it had on disk."""
+
+    @property
+    def name(self) -> str:
+        """Return what it is called."""
+        ...
+
+    async def die(self) -> None:
+        """End it as a power cut would, and start it again."""
+        ...
+
+
+class DyingAgent:
+    """`sabir up`; whether it has started is not waited for."""
+
+    def __init__(self, sabir: SabirProcess) -> None:
+        self._sabir = sabir
+        self.name = sabir.folder.name
+
+    async def die(self) -> None:
+        """See `Mortal.die`."""
+        self._sabir.kill()
+        self._sabir.spawn()
+
+
 class Lab:
     """Two servers and Sabir between them."""
 
@@ -153,15 +184,17 @@ class Lab:
         self.prosody = Prosody(folder / "prosody")
         self._component = self.prosody.add_component(COMPONENT, COMPONENT_SECRET)
         self.sabir: SabirProcess
+        """Of both networks, where one Sabir has both."""
         self.matrix_room = ""
         self.xmpp_room = f"{ROOM}@{self.prosody.muc}"
         self._clients: list[MatrixClient | XmppClient] = []
 
     async def __aenter__(self) -> Self:
         try:
-            await asyncio.gather(self.synapse.start(), self.prosody.start())
-            self.sabir = SabirProcess(self.folder / "sabir", self._config())
-            await self.sabir.start()
+            await asyncio.gather(
+                self.synapse.start(), self.prosody.start(), self._prepare()
+            )
+            await self._start_sabir()
         except BaseException:
             await self.close()
             raise
@@ -174,29 +207,65 @@ class Lab:
         """End everything that was started here."""
         for client in self._clients:
             await client.__aexit__(None, None, None)
-        if hasattr(self, "sabir"):
-            self.sabir.stop()
+        await self._stop_sabir()
         await self.synapse.stop()
         await self.prosody.stop()
 
-    def _config(self) -> str:
-        folder = self.folder / "sabir"
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, secret in (
-            ("as_token", AS_TOKEN),
-            ("hs_token", HS_TOKEN),
-            ("component_secret", COMPONENT_SECRET),
-        ):
-            path = folder / name
-            path.touch(mode=0o600)
-            path.write_text(secret)
-        return f"""
+    # ---- Sabir
+
+    async def _prepare(self) -> None:
+        """Start what needs no server of a network."""
+
+    async def _start_sabir(self) -> None:
+        config = f"""
 [agent]
 owner = "lab"
 data_dir = "data"
 log_format = "json"
 log_level = "{os.environ.get("SABIR_LAB_LOG", "info")}"
+{self._matrix_account()}
+{self._xmpp_account()}
+"""
+        self.sabir = SabirProcess(self.folder / "sabir", config)
+        await self.sabir.start()
 
+    async def _stop_sabir(self) -> None:
+        if hasattr(self, "sabir"):
+            self.sabir.stop()
+
+    async def _link_rooms(self) -> None:
+        chats = (f"matrix:{self.matrix_room}", f"xmpp:{self.xmpp_room}")
+        await asyncio.to_thread(self.sabir.call, "link", *chats)
+
+    @property
+    def agents(self) -> Sequence[SabirProcess]:
+        """Return every `sabir up` that has accounts."""
+        return (self.sabir,)
+
+    @property
+    def mortals(self) -> Sequence[Mortal]:
+        """Return the parts of Sabir, each of which may die at any time."""
+        return (DyingAgent(self.sabir),)
+
+    async def portals(self) -> list[Any]:
+        """Return what `sabir status` says of the portals, of all agents."""
+        found = [await agent.status() for agent in self.agents]
+        return [portal for status in found for portal in status["portals"]]
+
+    def log_lines(self, *arguments: str) -> list[Any]:
+        """Return `sabir log --json` of all agents, each message's way once."""
+        return self.sabir.log_lines(*arguments)
+
+    def _secret(self, name: str, secret: str) -> Path:
+        folder = self.folder / "secrets"
+        folder.mkdir(exist_ok=True)
+        path = folder / name
+        path.touch(mode=0o600)
+        path.write_text(secret)
+        return path
+
+    def _matrix_account(self) -> str:
+        return f"""
 [accounts.matrix]
 network = "matrix"
 kind = "appservice"
@@ -206,9 +275,12 @@ listen_host = "127.0.0.1"
 listen_port = {self._listen}
 prefix = "{PREFIX}"
 bot = "{PREFIX}bot"
-as_token_file = "as_token"
-hs_token_file = "hs_token"
+as_token_file = "{self._secret("as_token", AS_TOKEN)}"
+hs_token_file = "{self._secret("hs_token", HS_TOKEN)}"
+"""
 
+    def _xmpp_account(self) -> str:
+        return f"""
 [accounts.xmpp]
 network = "xmpp"
 kind = "component"
@@ -218,7 +290,7 @@ port = {self._component.port}
 tls = "loopback-plain"
 upload_service = "{self.prosody.upload_service}"
 allow_private_media_hosts = true
-secret_file = "component_secret"
+secret_file = "{self._secret("component_secret", COMPONENT_SECRET)}"
 """
 
     # ---- people
@@ -262,9 +334,4 @@ secret_file = "component_secret"
         levels = await founder.state(self.matrix_room, "m.room.power_levels")
         levels.setdefault("users", {})[bot] = 50
         await founder.set_state(self.matrix_room, "m.room.power_levels", levels)
-        await asyncio.to_thread(
-            self.sabir.call,
-            "link",
-            f"matrix:{self.matrix_room}",
-            f"xmpp:{self.xmpp_room}",
-        )
+        await self._link_rooms()

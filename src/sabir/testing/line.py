@@ -10,6 +10,8 @@ from enum import Enum
 from types import TracebackType
 from typing import Final, Self
 
+from sabir.networks.serving import stop_accepting
+
 LOOPBACK: Final = "127.0.0.1"
 _CHUNK_OCTETS: Final = 64 * 1024
 """What is forwarded at once; any size is right."""
@@ -56,7 +58,7 @@ class Line:
         trace: TracebackType | None,
     ) -> None:
         assert self._listener is not None
-        self._listener.close()
+        await stop_accepting(self._listener)
         for client in list(self._clients):
             client.transport.abort()
         while self._clients:

@@ -35,7 +35,7 @@ PLAIN = Content(salt=SALT, body=TEXT)
 FILE = ExternalPart(content_type="x/y", url="https://example.org")
 
 
-def test_the_official_vectors_decode_and_encode_to_the_same_octets() -> None:
+def test_mc_093_the_official_vectors_decode_and_encode_to_the_same_octets() -> None:
     files = {file.name for file in VECTORS.glob("*.cbor")} - NOT_A_CONTAINER
     for name in files:
         raw = (VECTORS / name).read_bytes()
@@ -133,12 +133,12 @@ BAD: list[tuple[str, Content]] = [
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_what_is_just_allowed(name: str) -> None:
+def test_mc_095_what_is_just_allowed(name: str) -> None:
     assert codec.decode(codec.encode(GOOD[name])) == GOOD[name]
 
 
 @pytest.mark.parametrize(("rule", "content"), BAD)
-def test_we_never_send_what_others_must_refuse(rule: str, content: Content) -> None:
+def test_mc_095_we_never_send_what_others_refuse(rule: str, content: Content) -> None:
     with pytest.raises(NotEncodable) as caught:
         codec.encode(content)
     assert caught.value.rule == rule
@@ -171,6 +171,39 @@ def _container(**changes: Any) -> tuple[Any, ...]:
         "body": (1, "", 1, "text/plain", b"x"),
     }
     return tuple({**fields, **changes}.values())
+
+
+def _deep(levels: int) -> tuple[Any, ...]:
+    """Return a part of so many levels, as others may write it."""
+    part: tuple[Any, ...] = (1, "", 0)
+    for _ in range(levels - 1):
+        part = (1, "", 3, 2, (part, (1, "", 0)))
+    return part
+
+
+def _wide(count: int) -> tuple[Any, ...]:
+    return (1, "", 3, 2, ((1, "", 0),) * (count - 1))
+
+
+@pytest.mark.parametrize(
+    ("rule", "good", "bad"),
+    [
+        ("CONTENT-010", {"body": _deep(4)}, {"body": _deep(5)}),
+        ("CONTENT-009", {"body": _wide(1_024)}, {"body": _wide(1_025)}),
+        (
+            "CONTENT-016",
+            {"extensions": {"a": {1: {2: ()}}}},
+            {"extensions": {"a": {1: {2: ((),)}}}},
+        ),
+    ],
+)
+def test_mc_095_what_others_send_beyond_the_limits_is_refused(
+    rule: str, good: dict[str, Any], bad: dict[str, Any]
+) -> None:
+    codec.decode(cbor.encode(_container(**good)))
+    with pytest.raises(Malformed) as caught:
+        codec.decode(cbor.encode(_container(**bad)))
+    assert caught.value.rule == rule
 
 
 @pytest.mark.parametrize(

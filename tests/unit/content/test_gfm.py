@@ -127,7 +127,7 @@ def test_it_looks_as_a_person_would_write_it(rich: Rich, written: str) -> None:
         ),
     ],
 )
-def test_markdown_of_others_is_read(text: str, rich: Rich) -> None:
+def test_mc_099_markdown_of_others_is_read(text: str, rich: Rich) -> None:
     assert gfm.read(text) == rich
 
 

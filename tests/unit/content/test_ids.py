@@ -10,7 +10,7 @@ VECTORS = Path(__file__).parents[2] / "vectors" / "mimi-content"
 _PRINTED = re.compile(r"message\s?ID\s*=\s*h'([0-9a-f\s#]+)'", re.IGNORECASE)
 
 
-def test_the_official_vectors_have_the_ids_that_are_printed() -> None:
+def test_mc_093_the_official_vectors_have_the_ids_that_are_printed() -> None:
     checked = 0
     for file in VECTORS.glob("*.cbor"):
         printed = _PRINTED.search(file.with_suffix(".edn").read_text())

@@ -231,7 +231,7 @@ def test_an_endless_number_is_no_size() -> None:
         ),
     ],
 )
-def test_the_best_alternative_is_chosen(
+def test_mc_098_the_best_alternative_is_chosen(
     parts: tuple[Part, ...], expected: bytes
 ) -> None:
     meaning = read(content(choose(*parts)))
@@ -248,7 +248,7 @@ def test_a_picture_is_better_than_an_unknown_type() -> None:
     assert meaning.attachments[0].kind is MediaKind.IMAGE
 
 
-def test_several_texts_are_one_after_the_other() -> None:
+def test_mc_098_several_texts_are_one_after_the_other() -> None:
     both = MultiPart(
         semantics=PartSemantics.PROCESS_ALL,
         parts=(single(PLAIN_TEXT, b"one"), single(GFM_MIMI, b"`two`")),

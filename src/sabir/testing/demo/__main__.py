@@ -1,4 +1,4 @@
-"""Runs the demonstration: `python -m sabir.testing.demo [--check] [--keep DIR]`."""
+"""Runs the demonstration: `python -m sabir.testing.demo [--check] [--direct] [...]`."""
 
 import argparse
 import asyncio
@@ -13,10 +13,11 @@ from typing import Final
 
 from sabir.errors import ConfigInvalid, Error, Unavailable
 from sabir.testing.demo.conversation import hold
-from sabir.testing.demo.invitation import invite
+from sabir.testing.demo.invitation import invite, readers
 from sabir.testing.demo.stage import Stage
 from sabir.testing.install import available
 from sabir.testing.lab import Lab
+from sabir.testing.rooms_lab import RoomsLab
 
 INTERRUPTED: Final = 130
 """Exit code of what Ctrl-C ended, as shells have it."""
@@ -26,9 +27,10 @@ _SERVERS: Final = ("synapse", "prosody")
 class Demonstration:
     """One run in one folder; `exit_code` tells how the conversation went."""
 
-    def __init__(self, folder: Path, *, check: bool) -> None:
+    def __init__(self, folder: Path, *, check: bool, direct: bool) -> None:
         self._folder = folder
         self._check = check
+        self._direct = direct
         self.exit_code = INTERRUPTED
 
     async def run(self) -> None:
@@ -41,12 +43,15 @@ class Demonstration:
         assert task is not None
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         began_s = time.monotonic()
-        print(f"Synapse, Prosody and Sabir start in {self._folder} …", flush=True)
-        async with Lab(self._folder) as lab:
+        parts = "one Sabir" if self._direct else "two providers and three agents"
+        print(f"Synapse, Prosody, {parts} start in {self._folder} …", flush=True)
+        lab = Lab(self._folder) if self._direct else RoomsLab(self._folder, third=True)
+        async with lab:
             stage = Stage(lab)
             await stage.set()
             took_s = time.monotonic() - began_s
-            print(f"They are up, two rooms are linked: {took_s:.1f} s\n", flush=True)
+            print(f"They are up, the rooms are linked: {took_s:.1f} s\n", flush=True)
+            print("\n".join(readers(stage)), flush=True)
             is_right = await hold(stage)
             self.exit_code = 0 if is_right else 1
             if self._check:
@@ -84,6 +89,9 @@ def main(arguments: Sequence[str]) -> int:
         "--check", action="store_true", help="end after the conversation"
     )
     parser.add_argument(
+        "--direct", action="store_true", help="over one Sabir, without providers"
+    )
+    parser.add_argument(
         "--keep", type=Path, metavar="DIR", help="keep data and logs in this new folder"
     )
     chosen = parser.parse_args(arguments)
@@ -93,7 +101,9 @@ def main(arguments: Sequence[str]) -> int:
             if missing is not None:
                 raise Unavailable(missing)
         with _folder(chosen.keep) as folder:
-            demonstration = Demonstration(folder, check=chosen.check)
+            demonstration = Demonstration(
+                folder, check=chosen.check, direct=chosen.direct
+            )
             try:
                 asyncio.run(demonstration.run())
             except (KeyboardInterrupt, asyncio.CancelledError):

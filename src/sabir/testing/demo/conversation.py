@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 
 from sabir.testing.demo import report, sights
-from sabir.testing.demo.script import SCRIPT
+from sabir.testing.demo.script import DIRECT, FEDERATED
 from sabir.testing.demo.stage import Stage
 from sabir.testing.demo.step import Played, play
 
@@ -29,7 +29,7 @@ async def hold(stage: Stage) -> bool:
         presences.stamped,
         stage.xmpp_room,
     )
-    log = await asyncio.to_thread(stage.lab.sabir.log_lines)
+    log = await asyncio.to_thread(stage.lab.log_lines)
     for line in (
         *report.transcript("As Matrix saw it (Alice's client)", on_matrix, began_s),
         *report.transcript("As XMPP saw it (Xenia's client)", on_xmpp, began_s),
@@ -41,8 +41,9 @@ async def hold(stage: Stage) -> bool:
 
 
 async def _play_all(stage: Stage) -> Sequence[Played]:
+    script = FEDERATED if stage.has_third else DIRECT
     steps: list[Played] = []
-    for number, step in enumerate(SCRIPT, 1):
+    for number, step in enumerate(script, 1):
         steps.append(await play(stage, number, step))
         print(report.live(steps[-1]), flush=True)
     return steps

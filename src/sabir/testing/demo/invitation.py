@@ -1,4 +1,4 @@
-"""How to join the conversation with one's own apps while the servers are up."""
+"""Who can read the conversation, and how to join it while the servers are up."""
 
 import shlex
 import sys
@@ -6,9 +6,31 @@ from typing import Final
 from urllib.parse import quote
 
 from sabir.testing.demo.stage import Stage
+from sabir.testing.lab import SabirProcess
+from sabir.testing.rooms_lab import FOLLOWER, ROOM_NAME
 
 _ALIAS: Final = "tea"
 _GUEST: Final = "guest"
+
+
+def readers(stage: Stage) -> list[str]:
+    """Return the lines that say who can read what is said."""
+    if not stage.has_third:
+        return [
+            "Alice on Matrix <> Synapse <> Sabir <> Prosody <> Xenia on XMPP",
+            "Can read: both servers, Sabir, and the members of both rooms.",
+            "",
+        ]
+    return [
+        "Alice on Matrix <> Synapse <> agent <> provider a.example  (the room's hub)",
+        "                                          |  MIMI, mutual TLS",
+        "Xenia on XMPP  <> Prosody <> agent <> provider b.example <> Ada's agent",
+        "",
+        "Can read: Synapse and Prosody, as without Sabir; the three agents; members.",
+        "Cannot read: the two providers. The room is end-to-end encrypted (MLS).",
+        "Who types or has read is not told between agents: MIMI has no such events.",
+        "",
+    ]
 
 
 async def invite(stage: Stage) -> list[str]:
@@ -25,15 +47,6 @@ async def invite(stage: Stage) -> list[str]:
     )
     matrix = await lab.synapse.add_user(_GUEST)
     xmpp = await lab.prosody.add_user(_GUEST)
-    sabir = shlex.join(
-        [
-            sys.executable,
-            "-m",
-            "sabir.cli",
-            "--config",
-            str(lab.sabir.folder / "sabir.toml"),
-        ]
-    )
     return [
         "",
         "All stays up. Come in with your own apps, from this machine:",
@@ -53,9 +66,36 @@ async def invite(stage: Stage) -> list[str]:
         "People  alice, bob and carol on Matrix, xenia, yuri and zoe on XMPP;",
         '        the password of each is "password of NAME"',
         "",
-        f"Sabir   {sabir} status",
-        f"        {sabir} log -f",
-        f"        its own log: {lab.sabir.folder / 'sabir.log'}",
+        *(await _agents(stage)),
         "",
         "Ctrl-C ends all.",
     ]
+
+
+async def _agents(stage: Stage) -> list[str]:
+    """Return how to look into Sabir, and how to come in without another network."""
+    if not stage.has_third:
+        return _inside(stage.lab.sabir, "Sabir")
+    lab = stage.rooms_lab
+    guest = await lab.town.person(_GUEST, FOLLOWER)
+    await lab.let_in(guest)
+    return [
+        f"Sabir   talk in the encrypted room, as {guest.user}:",
+        f"        {_command(guest.sabir)} chat {ROOM_NAME}",
+        "",
+        *_inside(lab.matrix_agent.sabir, "Matrix agent"),
+        *_inside(lab.xmpp_agent.sabir, "XMPP agent"),
+    ]
+
+
+def _inside(sabir: SabirProcess, name: str) -> list[str]:
+    return [
+        f"{name}  {_command(sabir)} status",
+        f"        {_command(sabir)} log -f",
+        f"        its own log: {sabir.folder / 'sabir.log'}",
+    ]
+
+
+def _command(sabir: SabirProcess) -> str:
+    config = str(sabir.folder / "sabir.toml")
+    return shlex.join([sys.executable, "-m", "sabir.cli", "--config", config])

@@ -73,7 +73,7 @@ def summary(steps: Sequence[Played], log: Log) -> list[str]:
     wrong = [played for played in steps if not played.is_right]
     lossy = sum(1 for one in log if one["loss"])
     lines = [""]
-    for way in (Way.TO_XMPP, Way.TO_MATRIX):
+    for way in Way:
         these = [p for p in shown if p.step.way is way and p.is_right]
         ordered = sorted(played.latency_s * 1000 for played in these)
         if ordered:

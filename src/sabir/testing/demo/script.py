@@ -8,13 +8,14 @@ from sabir.testing.demo import (
     people,
     rooms,
     signals,
+    third,
     truth,
     words_to_matrix,
     words_to_xmpp,
 )
 from sabir.testing.demo.step import Step
 
-SCRIPT: Final[Sequence[Step]] = (
+_WORDS: Final[Sequence[Step]] = (
     words_to_xmpp.FIRST,
     words_to_matrix.FIRST,
     words_to_xmpp.SECOND,
@@ -44,14 +45,28 @@ SCRIPT: Final[Sequence[Step]] = (
     *files.IMAGES,
     *files.VOICE,
     *files.FILES,
+)
+_SIGNALS: Final[Sequence[Step]] = (
     signals.TYPING_TO_XMPP,
     signals.STOPPED_TO_XMPP,
     signals.TYPING_TO_MATRIX,
     signals.STOPPED_TO_MATRIX,
     signals.RECEIPT_TO_XMPP,
     signals.RECEIPT_TO_MATRIX,
+)
+_ROOMS: Final[Sequence[Step]] = (
     *people.MATRIX_PERSON,
     *people.XMPP_PERSON,
     *rooms.STEPS,
-    *truth.STEPS,
 )
+DIRECT: Final[Sequence[Step]] = (*_WORDS, *_SIGNALS, *_ROOMS, *truth.STEPS)
+"""Over one Sabir."""
+FEDERATED: Final[Sequence[Step]] = (
+    *_WORDS,
+    *_ROOMS,
+    *third.STEPS,
+    *truth.STEPS,
+    *third.CHECKS,
+)
+"""Over two agents and two providers: MIMI has no events that pass and are forgotten, so
+who types or has read is told within one agent only."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 from xml.etree.ElementTree import Element
@@ -15,6 +15,9 @@ from sabir.testing.clients.stanza import Arrived
 from sabir.testing.clients.xmpp import XmppClient
 from sabir.testing.demo.step import Wrong
 from sabir.testing.lab import COMPONENT, PREFIX, Lab
+from sabir.testing.rooms_lab import RoomsLab
+from sabir.testing.servers.process import ServerProcess
+from sabir.testing.town.person import Person, Row
 
 SIGHT_TIMEOUT_S: Final = 30.0
 """A step is seen within 0.1 s, a 20 MB file within 5 s; a busy machine is slower."""
@@ -60,6 +63,7 @@ class Stage:
         self.lines: dict[str, Line] = {}
         self.reactions: dict[str, str] = {}
         self._matrix_mark = self._xmpp_mark = self._presence_mark = 0
+        self._third_mark = 0
 
     async def set(self) -> None:
         """Log the people in, and link the rooms of those who are there first."""
@@ -72,6 +76,62 @@ class Stage:
         self.zoe = await lab.xmpp_person("zoe")
         await lab.link(self.alice, [self.bob], self.xenia, "Xenia")
         await self.yuri.join(lab.xmpp_room, "Yuri")
+
+    # ---- Ada
+
+    @property
+    def has_third(self) -> bool:
+        """Whether there is somebody on neither network."""
+        return isinstance(self.lab, RoomsLab)
+
+    @property
+    def rooms_lab(self) -> RoomsLab:
+        """The lab with rooms at providers."""
+        assert isinstance(self.lab, RoomsLab)
+        return self.lab
+
+    @property
+    def third(self) -> Person:
+        """Ada's agent."""
+        return self.rooms_lab.third
+
+    @property
+    def third_room(self) -> str:
+        """The room's URI."""
+        return self.rooms_lab.room
+
+    @property
+    def providers(self) -> Sequence[ServerProcess]:
+        """The providers."""
+        return list(self.rooms_lab.town.providers.values())
+
+    async def third_sees(self, fits: Callable[[Row], bool]) -> tuple[Row, float]:
+        """Return the next row in Ada's chat that fits, and when it was there.
+
+        Raises:
+            TimeoutError: none came.
+        """
+        async with asyncio.timeout(SIGHT_TIMEOUT_S):
+            while True:
+                rows = await self.third.timeline(
+                    self.third_room, self._third_mark, wait_s=5
+                )
+                at_s = time.monotonic()
+                for row in rows:
+                    self._third_mark = row["seq"]
+                    if fits(row):
+                        return row, at_s
+
+    async def third_number(self, text: str, name: str = "") -> int:
+        """Return the number under which Ada has a text.
+
+        Raises:
+            Wrong: she does not have it.
+        """
+        for row in await self.third.timeline(self.third_room):
+            if row["text"] == text and row["kind"] == "said" and name in row["name"]:
+                return int(row["seq"])
+        raise Wrong(f"Ada does not have the message that this is about ({text})")
 
     @property
     def matrix_room(self) -> str:
@@ -188,10 +248,9 @@ class Stage:
         """
         deadline = time.monotonic() + SIGHT_TIMEOUT_S
         while True:
-            status = await self.lab.sabir.status()
             waiting = {
                 portal["chat"]: portal["counts"]
-                for portal in status["portals"]
+                for portal in await self.lab.portals()
                 if portal["counts"]["waiting_in"] or portal["counts"]["waiting_out"]
             }
             if not waiting:

@@ -18,7 +18,11 @@ class Way(StrEnum):
 
     TO_XMPP = "M→X"
     TO_MATRIX = "X→M"
+    TO_THIRD = "*→A"
+    OF_THIRD = "A→*"
+    """Of Ada, who is on neither network."""
     BOTH = "M=X"
+    """A check over all, no event."""
 
 
 class Wrong(Exception):

@@ -70,15 +70,15 @@ def _refuse_repeated(where: str, said: Iterable[Hashable]) -> None:
 async def _all_delivered(stage: Stage) -> float:
     began_s = time.monotonic()
     await stage.rest()
-    lines: list[dict[str, Any]] = await asyncio.to_thread(stage.lab.sabir.log_lines)
+    lines: list[dict[str, Any]] = await asyncio.to_thread(stage.lab.log_lines)
     bad = [
         f"#{line['seq']} {line['kind']}: {line['state']} {line['detail']}"
         for line in lines
         if line["state"] != "sent"
     ]
     same("deliveries that are not `sent`", bad, [])
-    status = await stage.lab.sabir.status()
-    rejected = sum(portal["counts"]["rejected_in"] for portal in status["portals"])
+    portals = await stage.lab.portals()
+    rejected = sum(portal["counts"]["rejected_in"] for portal in portals)
     same("events that Sabir could not read", rejected, 0)
     return time.monotonic() - began_s
 
