@@ -120,9 +120,6 @@ class TestPollingWithoutHelper(MacContract):
     helper = False
 
 
-# Once in some runs asyncio leaves the socket of a call that comes while the Mac and we
-# both close; it is collected at once, and nothing of ours holds it.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 class TestWebhook(MacContract):
     receive = WEBHOOK
 

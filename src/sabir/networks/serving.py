@@ -1,9 +1,11 @@
 """An HTTP door: where a network calls us, and where a counterpart is called in tests.
 
-asyncio drops a connection that it has accepted and not yet begun to serve if its
-server is closed in that moment (`Server._attach` refuses it, and its socket stays open
-until it is collected; CPython 3.11). So a door first stops accepting, then lets what it
-accepted begin, and closes only then.
+Two moments of asyncio (CPython 3.11) leave a socket open for good, and a door avoids
+both. A server that begins to listen as it is made is lost if its maker is cancelled
+just then (`create_server` waits a turn before it returns), so it is made first and
+listens afterwards. A connection that was accepted and not yet begun is dropped if the
+server is closed in that moment (`Server._attach` refuses it), so a door stops
+accepting, lets what it accepted begin, and closes only then.
 """
 
 import asyncio
@@ -48,8 +50,9 @@ class HttpDoor:
             OSError: the address cannot be listened on.
         """
         self._server = await asyncio.get_running_loop().create_server(
-            await self._protocols(), host, port, reuse_address=True
+            await self._protocols(), host, port, reuse_address=True, start_serving=False
         )
+        await self._server.start_serving()
         bound: int = self._server.sockets[0].getsockname()[1]
         return bound
 
@@ -60,15 +63,18 @@ class HttpDoor:
             OSError: the socket cannot be made there.
         """
         self._server = await asyncio.get_running_loop().create_unix_server(
-            await self._protocols(), path
+            await self._protocols(), path, start_serving=False
         )
+        await self._server.start_serving()
 
     async def stop(self) -> None:
         """Accept nobody, wait for what is under way, cut the rest."""
-        if self._server is not None:
-            await stop_accepting(self._server)
-            self._server = None
-        await self._runner.cleanup()
+        server, self._server = self._server, None
+        try:
+            if server is not None:
+                await stop_accepting(server)
+        finally:
+            await self._runner.cleanup()
 
     async def _protocols(self) -> web.Server:
         await self._runner.setup()
@@ -82,9 +88,11 @@ async def stop_accepting(server: asyncio.Server) -> None:
     loop = asyncio.get_running_loop()
     for listening_socket in server.sockets:
         loop.remove_reader(listening_socket)
-    for _ in range(TURNS_TO_BEGIN):
-        await asyncio.sleep(0)
-    server.close()
+    try:
+        for _ in range(TURNS_TO_BEGIN):
+            await asyncio.sleep(0)
+    finally:
+        server.close()
 
 
 @asynccontextmanager

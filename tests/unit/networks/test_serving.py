@@ -44,6 +44,33 @@ async def test_a_connection_of_the_last_moment_is_closed(turns: int) -> None:
     assert await open_for(turns) == []
 
 
+async def cancelled_after(turns: int, port: int) -> bool:
+    """Open a door, cancel that so many turns later; return whether it was in time."""
+
+    async def opened() -> None:
+        async with listening(
+            application(), LOOPBACK, port, shutdown_s=0.05, also_in="x"
+        ):
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(opened())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    return task.cancelled()
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_a_door_that_is_cancelled_while_it_opens_is_closed(turns: int) -> None:
+    with socket.socket() as found:
+        found.bind((LOOPBACK, 0))
+        port = found.getsockname()[1]
+    assert await cancelled_after(turns, port)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((LOOPBACK, port))
+
+
 async def test_what_is_under_way_is_finished() -> None:
     async with aiohttp.ClientSession() as session:
         app = application()
