@@ -11,7 +11,7 @@ from sabir.testing.lab import SabirProcess
 from sabir.testing.town.person import Person
 from sabir.testing.town.town import Town
 
-pytestmark = [pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.timeout(300)]
 
 
 async def typed(person: Person, *arguments: str, lines: str = "") -> str:

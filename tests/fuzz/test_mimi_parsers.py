@@ -40,7 +40,8 @@ from sabir.mimi.components.status_policy import (
 from sabir.mimi.directory import Directory, decode_directory, our_templates
 from sabir.mimi.franking import franking_aad, tag_of
 from sabir.mimi.genesis import new_asset_policy
-from sabir.mimi.templates import TEMPLATES, TemplateName
+from sabir.mimi.template_names import TemplateName
+from sabir.mimi.templates import TEMPLATES
 from sabir.mimi.uris import parse_uri
 from sabir.mls.errors import MlsInvalid, MlsUnsupported
 from sabir.wire.errors import Malformed

@@ -389,7 +389,25 @@ class Agent:
         runtime = self._accounts.get(portal.account)
         if runtime is not None and runtime.connected.is_set():
             await runtime.connector.close_chat(ChatId(portal.chat))
+        await self._unlist(portal)
         return portal.record
+
+    async def _unlist(self, portal: Portal) -> None:
+        """Take a chat's people out of the room's list, if no other chat has them.
+
+        The hub may take its time; the portal is closed all the same.
+        """
+        network = self._network(portal.account)
+        there = self._portals.of_room(portal.room)
+        if any(self._network(each.account) == network for each in there):
+            return
+        assert self._group is not None
+        self._group.create_task(
+            attempt(
+                f"unlist the people of portal {portal.id}",
+                lambda: self._rooms.unlist(portal.room, network),
+            )
+        )
 
     async def chats(self, account: str) -> Sequence[ChatInfo]:
         """Return the chats an account is in.

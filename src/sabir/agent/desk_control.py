@@ -15,7 +15,7 @@ from sabir.agent.membership.timeline_view import ROWS_MAX, entry_at, rows_after
 from sabir.content.gfm import read as read_markdown
 from sabir.content.meaning import Deleted, Edited, Meaning, Reacted, Said
 from sabir.errors import ConfigInvalid, PolicyRefused
-from sabir.mimi.templates import TemplateName
+from sabir.mimi.template_names import TemplateName
 from sabir.storage.ports import Rooms
 from sabir.storage.records import EntryRecord, RoomId
 
@@ -296,7 +296,8 @@ class DeskRoutes:
 
     async def _role(self, request: web.Request) -> web.Response:
         form = await _form(request, _Role)
-        room, user = RoomId(form.room), await self._desk.find(form.user)
+        room = RoomId(form.room)
+        user = await self._desk.find_in(room, form.user)
         await self._desk.set_role(room, user, await self._desk.role(room, form.role))
         return _json({"user": user})
 
@@ -313,8 +314,9 @@ class DeskRoutes:
         self, request: web.Request, act: Callable[[RoomId, str], Awaitable[None]]
     ) -> web.Response:
         form = await _form(request, _User)
-        user = await self._desk.find(form.user)
-        await act(RoomId(form.room), user)
+        room = RoomId(form.room)
+        user = await self._desk.find_in(room, form.user)
+        await act(room, user)
         return _json({"user": user})
 
     async def _rename(self, request: web.Request) -> web.Response:

@@ -16,7 +16,7 @@ from sabir.agent.limits import INGEST_BATCH_MAX, NAME_CHARS_MAX
 from sabir.agent.mentions import PortalMentions
 from sabir.agent.naming import author_uri, submission_key
 from sabir.agent.portals import Portal
-from sabir.agent.rooms import RoomPort
+from sabir.agent.rooms import NotTaken, RoomPort
 from sabir.agent.understanding import (
     Facts,
     KnownEntry,
@@ -54,7 +54,13 @@ from sabir.networks.api import (
     Rng,
 )
 from sabir.storage.ports import Inbox, Refs, Timeline
-from sabir.storage.records import InboxRecord, InboxState, InboxVerdict, NewEntry
+from sabir.storage.records import (
+    EntryRecord,
+    InboxRecord,
+    InboxState,
+    InboxVerdict,
+    NewEntry,
+)
 from sabir.wire.errors import NotEncodable
 
 _log = structlog.get_logger()
@@ -261,6 +267,7 @@ class Ingest:
                 portal=portal_tag(self._network, self._portal.chat),
                 native_id=record.native_id,
                 scope=self._network,
+                account=self._portal.account,
             ),
             sent_at=incoming.sent_at or record.received_at,
             lost=(*incoming.lost, *lost),
@@ -301,10 +308,21 @@ class Ingest:
         if not self._batch:
             return
         batch, self._batch = self._batch, []
-        accepted = await self._rooms.submit(self._portal.room, batch)
-        for new, record in zip(batch, accepted, strict=True):
-            if record.entry != new.entry:  # accepted before a crash, under this key
+        placed: Sequence[EntryRecord | None]
+        try:
+            placed = await self._rooms.submit(self._portal.room, batch)
+        except NotTaken as refusal:
+            _log.info("event_rejected", portal=self._portal.id, detail=str(refusal))
+            placed = refusal.placed
+        for new, record in zip(batch, placed, strict=True):
+            if record is None:
+                self._forget(new.entry)
+            elif record.entry != new.entry:  # accepted before a crash, under this key
                 self._rename(new.entry, record.entry)
+
+    def _forget(self, entry: MessageId) -> None:
+        for native_id in [n for n, k in self._known.items() if k.entry == entry]:
+            del self._known[native_id]
 
     def _rename(self, old: MessageId, new: MessageId) -> None:
         for native_id, known in self._known.items():

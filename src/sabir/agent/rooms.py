@@ -22,6 +22,18 @@ LOCAL_DOMAIN: Final = "local.invalid"
 """Domain of rooms that have no provider; `.invalid` can never be one."""
 
 
+class NotTaken(PolicyRefused):
+    """A room does not take some of the entries submitted; the others are in it.
+
+    Attributes:
+        placed: in the order of the entries; None for one that the room does not take.
+    """
+
+    def __init__(self, why: str, placed: Sequence[EntryRecord | None]) -> None:
+        super().__init__(f"the room does not take it: {why}")
+        self.placed = tuple(placed)
+
+
 class RoomPort(Protocol):
     """Where content is submitted to a room."""
 
@@ -34,6 +46,8 @@ class RoomPort(Protocol):
         was accepted first (I2).
 
         Raises:
+            NotTaken: the room does not take some of them, and never will; the native
+                events that those come from count as rejected.
             Unavailable: the hub does not answer; submit again.
             StorageFailed: nothing was accepted.
         """
@@ -62,6 +76,16 @@ class ProviderRoomPort(RoomPort, Protocol):
         Raises:
             PolicyRefused: the room does not take it.
             Unavailable: no answer in time; it is sent later.
+        """
+        ...
+
+    async def unlist(self, room: RoomId, network: str) -> None:
+        """Take people of a network out of a room's list whom we brought in.
+
+        Returns when it is done; it is done even if this call is cancelled.
+
+        Raises:
+            PolicyRefused: we are not in the room, or it does not allow it.
         """
         ...
 
@@ -155,6 +179,15 @@ class RoomsByDomain:
         """
         if domain_of(room) != LOCAL_DOMAIN:
             await self._beyond(room).tell(room, text)
+
+    async def unlist(self, room: RoomId, network: str) -> None:
+        """Take people of a network out of a room's list whom we brought in.
+
+        Raises:
+            PolicyRefused: we are not in the room, or it does not allow it.
+        """
+        if domain_of(room) != LOCAL_DOMAIN:
+            await self._beyond(room).unlist(room, network)
 
     async def submit(
         self, room: RoomId, entries: Sequence[NewEntry]

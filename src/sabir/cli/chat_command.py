@@ -250,8 +250,10 @@ def _numbered(rest: str) -> tuple[int, str]:
     return int(number), text.strip()
 
 
-def _who(row: Mapping[str, Any]) -> str:
-    """Name the author, and the provider that vouches for the sender."""
+def author_line(row: Mapping[str, Any]) -> str:
+    """Name the author, and who vouches: a network, or the sender's provider."""
+    if row["via"] is not None:
+        return f"{row['name']} ({row['via']['network']})"
     provider = row["author"].removeprefix("mimi://").partition("/")[0]
     name = str(row["name"])
     return f"{name}@{provider}" if provider and "@" not in name else name
@@ -260,7 +262,7 @@ def _who(row: Mapping[str, Any]) -> str:
 def row_text(row: Mapping[str, Any]) -> str:
     """Say a row of the timeline in a line or more."""
     about = f" (to #{row['about']})" if row["about"] else ""
-    head = f"{clock_time(row['at'])} #{row['seq']:<4} {_who(row)}"
+    head = f"{clock_time(row['at'])} #{row['seq']:<4} {author_line(row)}"
     match row["kind"]:
         case "said":
             text = f"{about} {row['text']}"

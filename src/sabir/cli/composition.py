@@ -1,14 +1,8 @@
 """The composition root: which database, which networks, whose secrets."""
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
-from sabir.agent.agent import AccountConnector, Agent
-from sabir.agent.limits import Budget
-from sabir.agent.membership.desk import Desk
-from sabir.agent.membership.home import open_home
 from sabir.cli.config import Config
 from sabir.cli.keys import owner_key
 from sabir.cli.system import SystemClock, system_rng
@@ -21,12 +15,9 @@ from sabir.crypto.sealing import (
 )
 from sabir.crypto.secrets import Secret
 from sabir.errors import ConfigInvalid, StorageFailed
-from sabir.networks.api import Account, AccountId, Network
-from sabir.networks.registry import network as find_network
-from sabir.storage.records import AccountRecord, RoomId
+from sabir.networks.api import Account, AccountId
+from sabir.storage.records import AccountRecord
 from sabir.storage.sqlite.store import SqliteStorage
-
-DAY_MS: Final = 24 * 3_600_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,46 +90,6 @@ class Installation:
             id=account.id, network=account.network, settings=dict(account.settings)
         )
         await storage.add_account(record, sealed, now=SystemClock().now())
-
-    async def agent(self, storage: SqliteStorage) -> Agent:
-        """Put an agent together, not yet running."""
-        clock = SystemClock()
-        connectors = []
-        for account in await self.accounts(storage):
-            network: Network = find_network(account.network)
-            connector = network.connector(account, clock=clock, rng=system_rng)
-            connectors.append(
-                AccountConnector(
-                    id=account.id, network=account.network, connector=connector
-                )
-            )
-        section = self.config.agent
-        return Agent(
-            storage,
-            connectors,
-            spool_folder=section.data_dir.media_spool,
-            owner=section.owner,
-            clock=clock,
-            rng=system_rng,
-            budget=Budget(
-                spool_octets=section.media_spool_bytes_max,
-                file_octets=self.config.limits.media_file_bytes_max,
-                keep_ms=self.config.limits.raw_event_keep_days * DAY_MS,
-            ),
-        )
-
-    def home(
-        self, storage: SqliteStorage, *, on_entries: Callable[[RoomId], None]
-    ) -> AbstractAsyncContextManager[Desk]:
-        """Open our device at its provider; as `open_home`."""
-        return open_home(
-            storage,
-            name=self.config.agent.owner,
-            key=self.key(),
-            clock=SystemClock(),
-            rng=system_rng,
-            on_entries=on_entries,
-        )
 
 
 def _context(account: str, name: str) -> bytes:

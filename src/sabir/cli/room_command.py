@@ -10,7 +10,7 @@ from sabir.cli.context import Invocation
 from sabir.cli.fingerprints import in_fours
 from sabir.cli.harmless import harmless, harmless_line
 from sabir.cli.room_names import ask_home, room_named
-from sabir.mimi.templates import TemplateName
+from sabir.mimi.template_names import TemplateName
 
 TEMPLATES = [each.value for each in TemplateName]
 
@@ -81,15 +81,16 @@ def show(invocation: Invocation, room: str, *, as_json: bool) -> None:
 def shown_lines(shown: dict[str, Any]) -> list[str]:
     """Say how a room is."""
     lines = [f"{shown['name'] or '(no name)'}  {shown['room']}"]
-    for each in shown["participants"]:
-        devices = len(each["clients"])
-        reads = f"{devices} device(s)" if devices else "no device: reads nothing"
-        head = f"  {each['role_name']:<14} {each['name']:<16}"
-        lines.append(f"{head} {reads}  {each['user']}")
+    lines += [participant_line(each) for each in shown["participants"]]
     lines.append(
         "Readable by: the devices of these people. Their providers see the room's name,"
         " who is in it and who talks when, and nothing that is said."
     )
+    lines += [
+        f"Also readable by: {network}, its servers and the chat that is linked there,"
+        f" through the Sabir of {handle(gateway)}."
+        for network, gateway in sorted(ways_out(shown))
+    ]
     grouped = in_fours(shown["fingerprint"])
     lines.append(
         f"Epoch {shown['epoch']} has the fingerprint {grouped}. Who has another one for"
@@ -104,6 +105,36 @@ def shown_lines(shown: dict[str, Any]) -> list[str]:
             " `sabir room trust` goes on, or leave."
         )
     return lines
+
+
+def participant_line(each: dict[str, Any]) -> str:
+    """Say who somebody is in a room."""
+    head = f"  {each['role_name']:<14} {each['name']:<16}"
+    ghost = each["ghost"]
+    if ghost is None:
+        devices = len(each["clients"])
+        reads = f"{devices} device(s)" if devices else "no device: reads nothing"
+        return f"{head} {reads}  {each['user']}"
+    native = ghost["native"] or "a long id"
+    lost = "" if ghost["is_connected"] else "; who is not here: nothing reaches them"
+    word = f"by the word of {handle(ghost['gateway'])}{lost}"
+    return f"{head} on {ghost['network']} as {native}, {word}"
+
+
+def ways_out(shown: dict[str, Any]) -> set[tuple[str, str]]:
+    """Return networks that what is said reaches, each with who takes it there."""
+    ghosts = (each["ghost"] for each in shown["participants"])
+    return {
+        (ghost["network"], ghost["gateway"])
+        for ghost in ghosts
+        if ghost is not None and ghost["is_connected"]
+    }
+
+
+def handle(user: str) -> str:
+    """Write a user's URI as people say it: ada@a.example."""
+    domain, _, name = user.removeprefix("mimi://").partition("/u/")
+    return f"{name}@{domain}"
 
 
 @command.command("invite")

@@ -15,6 +15,7 @@ from sabir.cli.composition import Installation
 from sabir.cli.context import Invocation
 from sabir.cli.lock import InstanceLock
 from sabir.cli.logs import configure_logs
+from sabir.cli.running import make_agent, our_home
 from sabir.errors import Error
 
 _log = structlog.get_logger()
@@ -38,12 +39,12 @@ def command(invocation: Invocation) -> None:
 async def _run(installation: Installation) -> None:
     storage = installation.open_storage()
     try:
-        agent = await installation.agent(storage)
+        agent = await make_agent(installation, storage)
         async with AsyncExitStack() as stack:
             membership, routes = None, homeless_routes()
             known = await storage.home()
             if known is not None and known.device:  # or `sabir home join` broke off
-                home = installation.home(storage, on_entries=agent.ring_room)
+                home = our_home(installation, storage, on_entries=agent.ring_room)
                 desk = await stack.enter_async_context(home)
                 agent.use_provider(desk.rooms)
                 membership = desk.membership

@@ -186,6 +186,8 @@ def _origin_value(origin: Origin) -> dict[int | str | bytes, Value]:
         value[5] = origin.in_tag
     if origin.original is not None:
         value[6] = origin.original
+    if origin.account:
+        value[7] = origin.account
     return value
 
 

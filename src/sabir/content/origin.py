@@ -29,6 +29,8 @@ class Origin:
     """32 octets (TRUST.md 8.2)."""
     original: MessageId | None = None
     """The entry of which this one is a forward or copy."""
+    account: str = ""
+    """The gateway's account that saw it, by the gateway's own name for it."""
 
 
 def portal_tag(network: str, chat: str) -> bytes:

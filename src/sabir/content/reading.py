@@ -150,7 +150,7 @@ def _origin(
     value: Mapping[cbor.Key, cbor.Value], *, network: str, portal: bytes
 ) -> Origin:
     profile, gateway = value.get(3), value.get(4)
-    in_tag, original = value.get(5), value.get(6)
+    in_tag, original, account = value.get(5), value.get(6), value.get(7)
     is_id = isinstance(original, bytes) and len(original) == MESSAGE_ID_OCTETS
     return Origin(
         network=network,
@@ -160,6 +160,7 @@ def _origin(
         gateway=gateway if isinstance(gateway, int) else 0,
         in_tag=in_tag if isinstance(in_tag, bytes) else None,
         original=MessageId(original) if is_id and isinstance(original, bytes) else None,
+        account=account if isinstance(account, str) else "",
     )
 
 

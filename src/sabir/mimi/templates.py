@@ -8,7 +8,6 @@ direct messages.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
@@ -18,6 +17,7 @@ from sabir.errors import LocalError
 from sabir.mimi.codepoints import ComponentId
 from sabir.mimi.components.base_policy import BaseRoomPolicy
 from sabir.mimi.components.roles import Role, RoleChange, RoleData
+from sabir.mimi.template_names import TemplateName
 
 SCHEMA: Final = "sabir/role-sets/1"
 
@@ -29,16 +29,6 @@ POLICY_COMPONENTS: Final = (
     ComponentId.ASSET_POLICY,
 )
 """The policy components of a new room (D-40: with the roles, without the list)."""
-
-
-class TemplateName(StrEnum):
-    """What a person chooses when making a room."""
-
-    DM = "dm"
-    GROUP = "group"
-    MANAGED = "managed"
-    MODERATED = "moderated"
-    ORGANIZATIONS = "organizations"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from sabir.mimi.hub.room import HubRoom
 from sabir.mimi.policy.errors import PolicyDenied
 from sabir.mimi.problems import Problem, ProblemCode
 from sabir.mimi.structs.update import UpdateRoomResponse, decode_update_response
-from sabir.mimi.templates import TEMPLATES, TemplateName
+from sabir.mimi.template_names import TemplateName
+from sabir.mimi.templates import TEMPLATES
 from sabir.mimi.uris import new_segment, room_uri, user_of
 from sabir.mls.errors import MlsInvalid, MlsMissing, MlsUnsupported
 from sabir.provider.hosting_base import no_room

@@ -38,7 +38,7 @@ from sabir.mimi.structs.submit import (
     decode_submit_response,
 )
 from sabir.mimi.structs.update import decode_update_response
-from sabir.mimi.templates import TemplateName
+from sabir.mimi.template_names import TemplateName
 from sabir.mls.welcome import Welcome
 from sabir.provider.hosting import Hosting
 from sabir.provider.key_material import DOMAIN_REFS

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sabir.cli.composition import DAY_MS, Installation
+from sabir.cli.composition import Installation
 from sabir.cli.config import load_config
 from sabir.cli.context import settings_of
 from sabir.clock import Instant
@@ -15,7 +15,7 @@ from sabir.networks.api import Account, AccountId
 from tests.unit.cli.shell import CANARY, Shell, matrix_account, mode
 
 
-def _installation(folder: Path, accounts: str = "") -> Installation:
+def installation(folder: Path, accounts: str = "") -> Installation:
     sabir = Shell(folder, accounts)
     sabir("init")
     config = load_config(sabir.config, environ={}, home=folder, settings_of=settings_of)
@@ -34,7 +34,7 @@ def _login(name: str = "home") -> Account:
 async def test_a_stored_secret_comes_back_and_only_with_the_owners_key(
     tmp_path: Path,
 ) -> None:
-    made = _installation(tmp_path, matrix_account(tmp_path))
+    made = installation(tmp_path, matrix_account(tmp_path))
     storage = made.open_storage()
     await made.store_account(storage, _login())
     accounts = {each.id: each for each in await made.accounts(storage)}
@@ -50,7 +50,7 @@ async def test_a_stored_secret_comes_back_and_only_with_the_owners_key(
 
 
 async def test_a_secret_moved_to_another_account_does_not_open(tmp_path: Path) -> None:
-    made = _installation(tmp_path)
+    made = installation(tmp_path)
     storage = made.open_storage()
     await made.store_account(storage, _login())
     sealed = await storage.sealed_secrets("home")
@@ -65,7 +65,7 @@ async def test_a_secret_moved_to_another_account_does_not_open(tmp_path: Path) -
 async def test_the_file_wins_over_a_stored_account_of_the_same_name(
     tmp_path: Path,
 ) -> None:
-    made = _installation(tmp_path, matrix_account(tmp_path, "home"))
+    made = installation(tmp_path, matrix_account(tmp_path, "home"))
     storage = made.open_storage()
     await made.store_account(storage, _login())
     [account] = await made.accounts(storage)
@@ -73,26 +73,15 @@ async def test_the_file_wins_over_a_stored_account_of_the_same_name(
     storage.close()
 
 
-async def test_an_agent_has_every_account_and_the_operators_limits(
-    tmp_path: Path,
-) -> None:
-    made = _installation(tmp_path, matrix_account(tmp_path))
-    storage = made.open_storage()
-    agent = await made.agent(storage)
-    assert agent.account("work") is not None
-    assert agent._keep_ms == 30 * DAY_MS
-    storage.close()
-
-
 def test_the_database_is_its_owners_even_in_an_open_folder(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
-    storage = _installation(tmp_path).open_storage()
+    storage = installation(tmp_path).open_storage()
     assert [mode(file) for file in tmp_path.glob("sabir.db*")] == [0o600] * 3
     storage.close()
 
 
 def test_a_folder_or_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
-    made = _installation(tmp_path)
+    made = installation(tmp_path)
     for file in tmp_path.glob("sabir.db*"):
         file.unlink()
     (tmp_path / "sabir.db").symlink_to(tmp_path / "away" / "sabir.db")

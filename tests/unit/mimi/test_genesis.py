@@ -22,7 +22,8 @@ from sabir.mimi.genesis import (
 )
 from sabir.mimi.policy.errors import PolicyDenied, Slug
 from sabir.mimi.room_state import RoomState
-from sabir.mimi.templates import TEMPLATES, TemplateName
+from sabir.mimi.template_names import TemplateName
+from sabir.mimi.templates import TEMPLATES
 from sabir.mimi.uris import group_uri
 from sabir.mls.components import dictionary_of, with_dictionary
 from sabir.mls.extensions import Extensions

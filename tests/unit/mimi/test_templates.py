@@ -5,7 +5,8 @@ import pytest
 from sabir.errors import LocalError
 from sabir.mimi import templates
 from sabir.mimi.policy.invariants import check_invariants
-from sabir.mimi.templates import TEMPLATES, TemplateName, role_set
+from sabir.mimi.template_names import TemplateName
+from sabir.mimi.templates import TEMPLATES, role_set
 from tests.unit.mimi.policy.rooms import client, user, view
 
 

@@ -25,7 +25,8 @@ from sabir.mimi.policy.effective import EffectiveState
 from sabir.mimi.policy.errors import PolicyDenied
 from sabir.mimi.policy.judge import judge_commit, judge_proposals
 from sabir.mimi.policy.kernel import NO_FACTS, Facts
-from sabir.mimi.templates import TEMPLATES, TemplateName
+from sabir.mimi.template_names import TemplateName
+from sabir.mimi.templates import TEMPLATES
 from sabir.mimi.uris import device_uri, group_uri, provider_uri, user_of
 from sabir.mls.client import Identity, KeyPackageSecrets, MlsClient
 from sabir.mls.credentials import BasicCredential

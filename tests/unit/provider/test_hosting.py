@@ -13,7 +13,7 @@ from sabir.mimi.member.intents import (
     RemoveUser,
     Rotate,
 )
-from sabir.mimi.templates import TemplateName
+from sabir.mimi.template_names import TemplateName
 from sabir.storage.provider.records import EventKind
 from sabir.testing.mimi.people import user_named
 from tests.unit.provider.town import Town

@@ -16,7 +16,7 @@ from sabir.mimi.member.room import RoomMember
 from sabir.mimi.policy.errors import PolicyDenied
 from sabir.mimi.problems import Problem, ProblemCode
 from sabir.mimi.structs.update import decode_update_response
-from sabir.mimi.templates import TemplateName
+from sabir.mimi.template_names import TemplateName
 from sabir.provider.hosting_rooms import (
     CODE_AGE_MS_MAX,
     CODE_USES_MAX,

@@ -34,7 +34,7 @@ from sabir.mimi.structs.submit import (
     read_frank,
 )
 from sabir.mimi.structs.update import UpdateRoomResponse, decode_update_response
-from sabir.mimi.templates import TemplateName
+from sabir.mimi.template_names import TemplateName
 from sabir.mimi.uris import domain_of
 from sabir.provider.hosting import Hosting
 from sabir.storage.provider.records import (

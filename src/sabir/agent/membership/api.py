@@ -19,7 +19,7 @@ from sabir.mimi.agent_api.people import Consents
 from sabir.mimi.agent_api.registration import DeviceEntry
 from sabir.mimi.agent_api.rooms import JoinCode, JoinCodeRequest, RoomEntry
 from sabir.mimi.genesis import Reservation
-from sabir.mimi.templates import TemplateName
+from sabir.mimi.template_names import TemplateName
 
 
 class ApiRefused(PolicyRefused):

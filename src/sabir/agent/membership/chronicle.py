@@ -13,6 +13,7 @@ import structlog
 
 from sabir.agent.membership.limits import EVIDENCE_OCTETS_MAX, NOTICE_CHARS_MAX
 from sabir.agent.membership.naming import name_of
+from sabir.agent.membership.vouching import GHOST_MAY_NOT, author_shown, refusal
 from sabir.clock import Instant
 from sabir.content import codec, ids
 from sabir.content.composing import compose
@@ -33,8 +34,9 @@ from sabir.content.model import (
     MessageId,
     SinglePart,
 )
-from sabir.content.reading import author_of, read
+from sabir.content.reading import read
 from sabir.mimi.components.participants import BANNED, NO_ROLE
+from sabir.mimi.ghosts import read_ghost
 from sabir.mimi.member.admission import Held, admit
 from sabir.mimi.member.events import (
     ClientsChanged,
@@ -169,7 +171,7 @@ class Chronicle:
         for event in events:
             match event:
                 case MessageReceived():
-                    await self._message(page, event, now)
+                    await self._message(page, event, view, now)
                 case StatusReceived():
                     page.receipts += (
                         Receipt(entry=entry, user=event.sender, status=status)
@@ -209,8 +211,12 @@ class Chronicle:
         )
 
     async def _message(
-        self, page: Page, received: MessageReceived, now: Instant
+        self, page: Page, received: MessageReceived, view: RoomView, now: Instant
     ) -> None:
+        why = refusal(received.content, received.sender, view)
+        if why:
+            self._unwanted(page, received, why)
+            return
         known = await self.known(received.content, received.message_id)
         # What comes in the hub's order is not waited for: the original of an edit
         # would be here.
@@ -227,10 +233,26 @@ class Chronicle:
             case Held():
                 raise AssertionError("nothing is held when it is final")
 
+    def _unwanted(self, page: Page, received: MessageReceived, why: str) -> None:
+        """Show nothing of a ghost that may say nothing here."""
+        detail = f"{GHOST_MAY_NOT} {why}"
+        if received.own:
+            page.refused[received.message_id] = f"nobody shows it: {detail}"
+            return
+        self._discarded(
+            page,
+            Discarded(
+                accepted_at=received.accepted_at,
+                why=Why.NOT_PERMITTED,
+                detail=detail,
+                sender=received.sender,
+            ),
+        )
+
     def _entry(self, received: MessageReceived, now: Instant) -> PlacedEntry:
         content = received.content
         meaning = read(content)
-        author = _vouched(author_of(content), received.sender)
+        author = author_shown(content, received.sender)
         franked = received.franked
         kind = _KINDS[type(meaning)]
         if kind == "said" and content.in_reply_to is not None and is_reaction(content):
@@ -387,7 +409,8 @@ def _room_events(
     match event:
         case ParticipantsChanged(changes=changes):
             for change in changes:
-                yield change.user, _role_event(change, view)
+                if not _is_introduction(change):
+                    yield change.user, _role_event(change, view)
         case MetadataChanged(new=new, fields=fields, by=by):
             if "name" in fields:
                 yield by, RoomEvent(kind=RoomEventKind.NAME, value=new.name)
@@ -399,6 +422,12 @@ def _room_events(
                 if gone and not view.is_banned(user) and user != by:
                     reason = f"kicked by {name_of(by)}" if by else ""
                     yield user, RoomEvent(kind=RoomEventKind.REMOVED, value=reason)
+
+
+def _is_introduction(change: RoleChanged) -> bool:
+    """Whether a gateway lists or unlists a ghost: the chat itself says who comes."""
+    ghost = read_ghost(change.user)
+    return ghost is not None and change.by in {"", ghost.gateway}
 
 
 def _role_event(change: RoleChanged, view: RoomView) -> RoomEvent:
@@ -414,16 +443,6 @@ def _role_event(change: RoleChanged, view: RoomView) -> RoomEvent:
     role = view.room.roles.role(change.new).name or f"role {change.new}"
     line = f"{name_of(change.user)} is {role} now"
     return RoomEvent(kind=RoomEventKind.NOTICE, value=f"{line}, {by}" if by else line)
-
-
-def _vouched(author: Author | None, sender: str) -> Author | None:
-    """Return the author that a sender may name: themselves, or someone elsewhere.
-
-    The group proves the sender alone; nobody speaks for another member.
-    """
-    if author is None or (author.uri.startswith("mimi:") and author.uri != sender):
-        return None
-    return author if author.uri else Author(uri=sender, name=author.name)
 
 
 def _target(meaning: Meaning) -> MessageId | None:

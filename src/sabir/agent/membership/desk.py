@@ -1,11 +1,13 @@
 """What people do in rooms at a provider: `Desk`, for the command line and portals."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from mimetypes import guess_type
 from pathlib import Path
 from typing import Final, TypeVar
+
+import structlog
 
 from sabir.agent.membership.composing import new_entry
 from sabir.agent.membership.files import DiskFile, Files
@@ -18,6 +20,7 @@ from sabir.agent.membership.membership import Membership
 from sabir.agent.membership.naming import fingerprint, idempotency_key, name_of
 from sabir.agent.membership.reporting import abuse_report
 from sabir.agent.membership.rooms import ProviderRooms
+from sabir.agent.naming import author_uri
 from sabir.content import codec
 from sabir.content.meaning import (
     Attachment,
@@ -36,6 +39,7 @@ from sabir.mimi.agent_api.people import Consents
 from sabir.mimi.agent_api.registration import DeviceEntry
 from sabir.mimi.agent_api.rooms import JoinCodeRequest
 from sabir.mimi.codepoints import ConsentOperation
+from sabir.mimi.ghosts import Ghost, read_ghost
 from sabir.mimi.member.intents import (
     Ban,
     Intent,
@@ -46,12 +50,15 @@ from sabir.mimi.member.intents import (
     SetRole,
 )
 from sabir.mimi.member.status import Reports, Status
+from sabir.mimi.policy.view import RoomView
 from sabir.mimi.structs.consent import ConsentEntry
-from sabir.mimi.templates import TemplateName
+from sabir.mimi.template_names import TemplateName
 from sabir.mimi.uris import Kind, parse_uri
 from sabir.storage.membership import MembershipRecord
 from sabir.storage.records import EntryRecord, NewEntry, RoomId
 from sabir.wire.errors import Malformed
+
+_log = structlog.get_logger()
 
 READ_AT_ONCE_MAX: Final = 256
 """Entries that are reported as read together."""
@@ -59,6 +66,24 @@ READ_AT_ONCE_MAX: Final = 256
 T = TypeVar("T")
 
 _LINK_MARK: Final = "#"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GhostView:
+    """Somebody of another network.
+
+    Attributes:
+        network: id.
+        native: the person's id there; empty where only its digest is known.
+        gateway: URI of the user who vouches for them.
+        is_connected: whether that user has a device in the room; without, nothing
+            reaches them.
+    """
+
+    network: str
+    native: str
+    gateway: str
+    is_connected: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +95,8 @@ class ParticipantView:
     role: int
     role_name: str
     clients: tuple[str, ...]
+    ghost: GhostView | None = None
+    """For somebody of another network: who that is, and whose word it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,11 +204,12 @@ class Desk:
         session = self.membership.session(room)
         async with session.ledger.turn() as member:
             view, epoch = member.view, member.epoch
-            ghosts = tuple(client.identity for client in member.ghosts)
+            uninvited = tuple(client.identity for client in member.ghosts)
             authenticator = member.group.epoch_authenticator.reveal()
-        roles = view.room.roles
-        users = [each.user for each in view.room.participants.participants]
-        names = await self._around.storage.names(room, users)
+        listed = view.room.participants.participants
+        ghosts = {each.user: read_ghost(each.user) for each in listed}
+        spoken = {each.user: _spoken_name(each.user, ghosts) for each in listed}
+        names = await self._around.storage.names(room, spoken.values())
         return RoomShown(
             room=room,
             name=view.room.metadata.name,
@@ -190,19 +218,20 @@ class Desk:
             participants=tuple(
                 ParticipantView(
                     user=each.user,
-                    name=names.get(each.user, name_of(each.user)),
+                    name=names.get(spoken[each.user], name_of(each.user)),
                     role=each.role,
-                    role_name=roles.role(each.role).name,
+                    role_name=view.room.roles.role(each.role).name,
                     clients=tuple(
                         client.identity
                         for client in view.clients
                         if client.user == each.user
                     ),
+                    ghost=_ghost_view(ghosts[each.user], view),
                 )
-                for each in view.room.participants.participants
+                for each in listed
             ),
             waiting=len(await self._around.storage.drafts(room)),
-            frozen_by=ghosts,
+            frozen_by=uninvited,
         )
 
     async def role(self, room: RoomId, text: str) -> int:
@@ -272,7 +301,11 @@ class Desk:
         return JoinLink(room=room, role=role, code=bytes(made.code))
 
     async def leave(self, room: RoomId) -> None:
-        """Leave a room, with all our devices."""
+        """Leave a room, with all our devices, and with the people of our chats."""
+        try:
+            await _in_time(self.rooms.unlist(room))
+        except PolicyRefused as error:
+            _log.info("ghosts_stay_listed", room=room, detail=str(error))
         await self._want(room, Leave())
 
     async def set_role(self, room: RoomId, user: str, role: int) -> None:
@@ -474,6 +507,33 @@ class Desk:
         """Return the URI of the user that a person names. Raises as `find_user`."""
         return await find_user(self._around.api, text)
 
+    async def find_in(self, room: RoomId, text: str) -> str:
+        """Return the URI of the participant that a person names.
+
+        Args:
+            room: URI.
+            text: as for `find`; or of somebody of another network, their id there or
+                the name they go by.
+
+        Raises:
+            PolicyRefused: nobody is called so, or more than one.
+            NotInRoom: we are not in the room.
+        """
+        shown = await self.show(room)
+        # Names are free to choose: none is taken for somebody's address.
+        is_name = "@" not in text and ":" not in text
+        found = [
+            each.user
+            for each in shown.participants
+            if each.ghost is not None
+            and (text == each.ghost.native or (is_name and text == each.name))
+        ]
+        if len(found) > 1:
+            raise PolicyRefused(
+                f'more than one is called "{text}"; `sabir room show --json` has URIs'
+            )
+        return found[0] if found else await self.find(text)
+
     async def consents(self) -> Consents:
         """Return whom we let add us, and who waits for that."""
         return await self._around.api.consents()
@@ -508,6 +568,23 @@ class Desk:
     async def remove_device(self, device: str) -> None:
         """Remove a device of ours that is lost; our rooms follow."""
         await self._around.api.remove_device(device)
+
+
+def _spoken_name(user: str, ghosts: Mapping[str, Ghost | None]) -> str:
+    """Return under which URI somebody's messages stand in the timeline."""
+    ghost = ghosts[user]
+    return user if ghost is None else author_uri(ghost.network, ghost.native)
+
+
+def _ghost_view(ghost: Ghost | None, view: RoomView) -> GhostView | None:
+    if ghost is None:
+        return None
+    return GhostView(
+        network=ghost.network,
+        native=ghost.native,
+        gateway=ghost.gateway,
+        is_connected=view.is_active(ghost.gateway),
+    )
 
 
 async def _in_time(work: Awaitable[T]) -> T:

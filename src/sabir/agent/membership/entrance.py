@@ -18,7 +18,7 @@ from sabir.mimi.member.joining import request_group_info
 from sabir.mimi.member.room import Invitation, RoomMember, open_invitation
 from sabir.mimi.structs.fanout import read_fanout_message
 from sabir.mimi.structs.fields import decode_whole
-from sabir.mimi.templates import TemplateName
+from sabir.mimi.template_names import TemplateName
 from sabir.mimi.uris import domain_of
 from sabir.mls.errors import MlsInvalid, MlsMissing, MlsMisuse, MlsUnsupported
 from sabir.mls.welcome import Welcome

@@ -9,7 +9,6 @@ from sabir.agent.membership.naming import idempotency_key
 from sabir.agent.membership.session import RoomSession
 from sabir.errors import PolicyRefused
 from sabir.mimi.codepoints import ConsentOperation, KeyMaterialUserCode
-from sabir.mimi.components.participants import NO_ROLE
 from sabir.mimi.member.asking import KeyMaterial, LeftOut
 from sabir.mimi.member.intents import AddClients, Invite, Invitee
 from sabir.mimi.member.room import RoomMember
@@ -192,10 +191,10 @@ def _role(member: RoomMember, user: str) -> int:
     view = member.view
     if view.is_listed(user):
         return view.role_index(user)
-    targets = [each for each in view.role(member.user).targets(NO_ROLE) if each > 1]
-    if not targets:
+    role = view.lowest_role_to_give(member.user)
+    if role is None:
         raise PolicyRefused("our role in this room does not let anybody in")
-    return min(targets)
+    return role
 
 
 def _are_present(found: KeyMaterial) -> bool:

@@ -34,6 +34,10 @@ EVENTS_PER_ACK: Final = 64
 """Events that are acknowledged together at the most; a pause acknowledges, too."""
 ACK_PAUSE_S: Final = 0.2
 """What counts as a pause."""
+INTRODUCE_AFTER_MS: Final = 1_000
+"""How long people of a linked chat are collected before they are listed together."""
+GHOSTS_AT_ONCE_MAX: Final = 64
+"""Ghosts that one commit lists."""
 TICK_MS: Final = 60_000
 """How often a room looks whether its keys are due to be renewed."""
 NOTICE_CHARS_MAX: Final = 500

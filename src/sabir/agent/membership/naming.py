@@ -4,6 +4,7 @@ import base64
 import hashlib
 from typing import Final
 
+from sabir.mimi.ghosts import read_ghost
 from sabir.mimi.uris import domain_of, parse_uri
 from sabir.wire.errors import Malformed
 
@@ -33,6 +34,9 @@ _SHOWN: Final = 6
 
 def name_of(user: str) -> str:
     """Return what to call a user of whom nothing but the URI is known."""
+    ghost = read_ghost(user)
+    if ghost is not None and ghost.native:
+        return f"{ghost.native} ({ghost.network})"
     try:
         uri = parse_uri(user)
     except Malformed:

@@ -55,7 +55,7 @@ from sabir.mimi.agent_api.rooms import (
     RoomList,
 )
 from sabir.mimi.genesis import Reservation
-from sabir.mimi.templates import TemplateName
+from sabir.mimi.template_names import TemplateName
 from sabir.wire.errors import Malformed
 
 ANSWER_OCTETS_MAX: Final = 64 * 1024 * 1024

@@ -9,11 +9,14 @@ from sabir.agent.membership.ledger import Around, NotInRoom
 from sabir.agent.membership.limits import ANSWER_WAIT_S
 from sabir.agent.membership.portal_files import PortalFiles
 from sabir.agent.membership.session import RoomSession
+from sabir.agent.rooms import NotTaken
 from sabir.agent.spool import Spool
 from sabir.content.meaning import Said
 from sabir.content.model import ExternalPart, MessageId
 from sabir.content.rich import Rich
-from sabir.errors import PolicyRefused, Unavailable
+from sabir.errors import Unavailable
+from sabir.mimi.ghosts import ghosts_of_gateway
+from sabir.mimi.member.intents import RemoveGhosts
 from sabir.networks.api import MediaReader
 from sabir.storage.membership import MembershipState
 from sabir.storage.records import EntryRecord, NewEntry, RoomId
@@ -83,28 +86,43 @@ class ProviderRooms:
 
         Raises:
             Unavailable: a file of an entry cannot be uploaded now; nothing was noted.
-            PolicyRefused: we are not in the room, or it does not take one of them; the
-                others are sent.
+            NotTaken: as `RoomPort.submit`.
+            NotInRoom: we are not in the room; nothing was noted.
             StorageFailed: nothing was noted.
         """
         if self._files is not None:
             entries = [await self._files.uploaded(room, new) for new in entries]
         ids = await self._around.storage.draft(room, entries)
         self._ring(room)
-        return [
+        found = [
             await self._placed(room, new.submission, entry)
             for new, entry in zip(entries, ids, strict=True)
         ]
+        placed = [each for each in found if isinstance(each, EntryRecord)]
+        if len(placed) == len(found):
+            return placed
+        why = next(each for each in found if isinstance(each, str))
+        raise NotTaken(why, [None if isinstance(e, str) else e for e in found])
+
+    async def unlist(self, room: RoomId, network: str = "") -> None:
+        """See `ProviderRoomPort.unlist`; empty: of all networks."""
+        session = self._find(room)
+        session.forget_introductions(network)
+        async with session.ledger.turn() as member:
+            users = member.view.room.participants.users
+        ghosts = ghosts_of_gateway(users, self.user, network)
+        if ghosts:
+            await session.want(RemoveGhosts(tuple(each.uri for each in ghosts)))
 
     async def _placed(
         self, room: RoomId, submission: str, entry: MessageId
-    ) -> EntryRecord:
-        """Wait until an entry has its place, or was refused."""
+    ) -> EntryRecord | str:
+        """Wait until an entry has its place, or return why it was refused."""
         while True:
             pulse = self._around.waiters.next_pulse(entry.hex())
             found = await self._around.storage.submitted(room, [submission])
             if found:
-                return _accepted(found[submission])
+                return found[submission]
             await pulse.wait()
 
     def _ring(self, room: RoomId) -> None:
@@ -112,9 +130,3 @@ class ProviderRooms:
             self._find(room).ring()
         except NotInRoom:
             return  # its session begins in a moment, and looks by itself
-
-
-def _accepted(found: EntryRecord | str) -> EntryRecord:
-    if isinstance(found, str):
-        raise PolicyRefused(f"the room does not take it: {found}")
-    return found

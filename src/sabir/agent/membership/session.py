@@ -20,6 +20,7 @@ import structlog
 from sabir.agent.backoff import Backoff
 from sabir.agent.membership.api import ApiRefused
 from sabir.agent.membership.chronicle import Page
+from sabir.agent.membership.introducing import Introductions
 from sabir.agent.membership.ledger import Around, Ledger, NotInRoom
 from sabir.agent.membership.limits import (
     CATCH_UP_MS,
@@ -31,8 +32,9 @@ from sabir.agent.membership.limits import (
     TICK_MS,
 )
 from sabir.agent.membership.naming import idempotency_key
+from sabir.agent.membership.vouching import refusal
 from sabir.content import codec
-from sabir.content.model import MessageId
+from sabir.content.model import Content, MessageId
 from sabir.errors import PeerMisbehaved, PolicyRefused, Unavailable
 from sabir.mimi.codepoints import SubmitCode, UpdateCode
 from sabir.mimi.components.optionality import Optionality
@@ -128,6 +130,7 @@ class RoomSession:
         self._operation: _Answered | None = None
         self._messages: dict[bytes, _Answered] = {}
         self._reports: dict[MessageId, int] = {}
+        self._introductions: Introductions | None = None
         self._tried: set[bytes] | None = set() if ledger.is_new else None
 
     @property
@@ -185,6 +188,8 @@ class RoomSession:
             self._commit_at = self._now + page.commit_in_ms
         if page.resync:
             self._on_resync(self, page.resync)
+        if page.settled is not None and self._introductions is not None:
+            self._introductions.settled(page.settled)
         self.ring()
 
     # ---- what people want
@@ -328,6 +333,10 @@ class RoomSession:
         if drafts and not member.ghosts:
             await self._seal(drafts[:SEALED_AT_ONCE_MAX])
             return 0
+        listing = self._introduction_wait(member)
+        if listing is not None and listing <= 0:
+            await self._introduce(member)
+            return 0
         if member.rotation_due(self._around.env) and self._hindered_until <= self._now:
             return await self._keep_up(Rotate())
         if self._reports and not member.ghosts:
@@ -336,7 +345,32 @@ class RoomSession:
                 return min(wait, self._next_place())
             await self._send_reports()
             return 0
-        return self._next_place()
+        place = self._next_place()
+        return place if listing is None else min(place, listing)
+
+    def _introduction_wait(self, member: RoomMember) -> float | None:
+        """Return when people of our chats are to be listed; None: nobody is."""
+        if self._introductions is None or member.ghosts:
+            return None
+        due = self._introductions.wait_ms(now_ms=self._now)
+        return None if due is None else max(due, self._hindered_until - self._now)
+
+    async def _introduce(self, member: RoomMember) -> None:
+        """List people of our chats as participants without clients."""
+        assert self._introductions is not None
+        intent = self._introductions.intent(member.view, now_ms=self._now)
+        if intent is None:
+            return
+        try:
+            await self._operate(intent)
+        except (PolicyRefused, RoomMisuse) as error:
+            _log.info("ghosts_not_listed", room=self.room, detail=str(error))
+            self._introductions.refused(intent)
+
+    def forget_introductions(self, network: str = "") -> None:
+        """List nobody of a network whose chat is not linked any more; empty: of any."""
+        if self._introductions is not None:
+            self._introductions.forget(network)
 
     def _until_commit(self, *, is_urgent: bool) -> float:
         """Return how long to leave the commit of what waits to others, in ms."""
@@ -502,6 +536,11 @@ class RoomSession:
                 if member.needs_commit or member.operation is not None:
                     await self.ledger.keep(member)
                     return
+                unwanted = refusal(content, member.user, member.view)
+                if unwanted:
+                    why = f"its author may not speak in this room: {unwanted}"
+                    await self.ledger.keep(member, refused={new.entry: why})
+                    continue
                 try:
                     member.send(self._around.env, new.content, known)
                 except RoomFrozen:
@@ -511,6 +550,12 @@ class RoomSession:
                     await self.ledger.keep(member, refused={new.entry: str(error)})
                     continue
                 await self.ledger.keep(member)
+                self._heard(content, member)
+
+    def _heard(self, content: Content, member: RoomMember) -> None:
+        if self._introductions is None:
+            self._introductions = Introductions(member.user)
+        self._introductions.heard(content, member.view, now_ms=self._now)
 
     async def _submit(self, outgoing: Outgoing) -> None:
         api, digest = self._around.api, outgoing.digest

@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from sabir.agent.membership.ledger import RoomsStorage
+from sabir.agent.membership.vouching import vouched
 from sabir.content import codec
 from sabir.content.composing import system_line
 from sabir.content.meaning import (
@@ -16,7 +17,7 @@ from sabir.content.meaning import (
     RoomEvent,
     Said,
 )
-from sabir.content.model import MessageId
+from sabir.content.model import Content, MessageId
 from sabir.content.plain import to_plain
 from sabir.content.reading import read
 from sabir.errors import PolicyRefused
@@ -25,6 +26,22 @@ from sabir.storage.records import EntryRecord, RoomId
 
 ROWS_MAX: Final = 500
 """At once; some screens."""
+
+
+class Via(msgspec.Struct, frozen=True, kw_only=True):
+    """The way from another network.
+
+    Attributes:
+        network: id.
+        account: of the gateway, by its own name for it; empty: not said.
+        native: id on the network of who wrote it.
+        gateway: URI of the user whose word all that is.
+    """
+
+    network: str
+    account: str
+    native: str
+    gateway: str
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +58,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         about: number of the entry that it answers or changes; 0: none, or not here.
         files: names of what is attached.
         verdict: what the hub's frank is worth; empty: this agent's note.
+        via: the way it came, if its author is on another network.
     """
 
     seq: int
@@ -53,6 +71,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     about: int
     files: tuple[str, ...]
     verdict: str
+    via: Via | None
 
 
 async def rows_after(
@@ -80,15 +99,34 @@ async def entry_at(storage: RoomsStorage, room: RoomId, seq: int) -> EntryRecord
 
 
 async def _rows(storage: RoomsStorage, entries: Sequence[EntryRecord]) -> Sequence[Row]:
-    meanings = {each.entry: read(codec.decode(each.content)) for each in entries}
+    contents = {each.entry: codec.decode(each.content) for each in entries}
+    meanings = {entry: read(content) for entry, content in contents.items()}
     targets = {target for meaning in meanings.values() if (target := _about(meaning))}
     known = await storage.entries(targets)
     places = {entry: record.seq for entry, record in known.items()}
     origins = await storage.provenance(meanings)
     return [
-        _row(each, meanings[each.entry], places, origins.get(each.entry))
+        _row(
+            each,
+            meanings[each.entry],
+            places,
+            origins.get(each.entry),
+            _via(contents[each.entry], origins.get(each.entry)),
+        )
         for each in entries
     ]
+
+
+def _via(content: Content, origin: Provenance | None) -> Via | None:
+    found = None if origin is None else vouched(content, origin.sender)
+    if found is None:
+        return None
+    return Via(
+        network=found.network,
+        account=found.account,
+        native=found.native,
+        gateway=found.gateway,
+    )
 
 
 def _row(
@@ -96,6 +134,7 @@ def _row(
     meaning: Meaning,
     places: Mapping[MessageId, int],
     origin: Provenance | None,
+    via: Via | None,
 ) -> Row:
     target = _about(meaning)
     return Row(
@@ -109,6 +148,7 @@ def _row(
         about=0 if target is None else places.get(target, 0),
         files=_files(meaning),
         verdict="" if origin is None else origin.verdict,
+        via=via,
     )
 
 

@@ -12,7 +12,8 @@ from sabir.mimi.components.franking_agent import read_franking_agent
 from sabir.mimi.components.roles import read_role_data
 from sabir.mimi.genesis import Reservation
 from sabir.mimi.structs.fields import decode_whole
-from sabir.mimi.templates import TEMPLATES, TemplateName
+from sabir.mimi.template_names import TemplateName
+from sabir.mimi.templates import TEMPLATES
 from sabir.mimi.uris import DOMAIN_OCTETS_MAX, Kind, group_uri, parse_uri
 from sabir.mls.credentials import read_credential
 from sabir.mls.extensions import ExternalSender

@@ -8,6 +8,7 @@ room by what counts now, and may receive.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from sabir.mimi.ghosts import read_ghost
 from sabir.mimi.policy.effective import EffectiveState
 from sabir.mimi.policy.view import RoomView, users_of
 from sabir.mimi.uris import domain_of
@@ -50,8 +51,15 @@ def of_message(hub: str, effective: EffectiveState) -> Recipients:
 
 
 def domains_with_participants(view: RoomView) -> frozenset[str]:
-    """Return the providers of those who are in a room, with clients or without."""
-    return frozenset(domain_of(user) for user in _known(view) if not view.is_out(user))
+    """Return the providers of those who are in a room, with clients or without.
+
+    A ghost has no provider of its own: its gateway is in the room too.
+    """
+    return frozenset(
+        domain_of(user)
+        for user in _known(view)
+        if not view.is_out(user) and read_ghost(user) is None
+    )
 
 
 def left_users(

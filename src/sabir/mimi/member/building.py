@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from sabir.crypto.suites import CipherSuite
-from sabir.mimi.codepoints import ComponentId
+from sabir.mimi.codepoints import Capability, ComponentId
 from sabir.mimi.components.asset_policy import AssetPolicy, UploadDomains
 from sabir.mimi.components.metadata import RoomMetadata
 from sabir.mimi.components.participants import (
@@ -17,6 +17,7 @@ from sabir.mimi.components.participants import (
     Participant,
     ParticipantListUpdate,
 )
+from sabir.mimi.ghosts import ghosts_of_gateway, read_ghost
 from sabir.mimi.member.errors import RoomMisuse
 from sabir.mimi.member.intents import (
     AddClients,
@@ -27,6 +28,7 @@ from sabir.mimi.member.intents import (
     Kick,
     Leave,
     RemoveClients,
+    RemoveGhosts,
     RemoveUser,
     Rotate,
     SetComponent,
@@ -82,11 +84,15 @@ class Builder:
                 yield from self._set_role(intent.user, intent.role)
             case Ban():
                 yield from self._set_role(intent.user, BANNED)
+                yield from self._no_ghosts_left(intent.user)
             case Kick():
                 yield from self._removes_of(intent.user)
             case RemoveUser():
                 yield from self._unlisted(intent.user)
+                yield from self._no_ghosts_left(intent.user)
                 yield from self._removes_of(intent.user)
+            case RemoveGhosts():
+                yield from self._no_ghosts(intent.ghosts)
             case Leave():
                 yield from self._leave()
             case SetMetadata():
@@ -152,6 +158,24 @@ class Builder:
         place = self.committed.room.participants.index_of(user)
         if place is not None:
             yield _list_update(ParticipantListUpdate(removed=(place,)))
+
+    def _no_ghosts(self, ghosts: Iterable[str]) -> Iterator[Proposal]:
+        """Take ghosts out of the list; the banned stay, or their ban would be gone."""
+        places = (
+            self.committed.room.participants.index_of(ghost)
+            for ghost in ghosts
+            if read_ghost(ghost) is not None and not self.committed.is_banned(ghost)
+        )
+        removed = tuple(sorted(place for place in places if place is not None))
+        if removed:
+            yield _list_update(ParticipantListUpdate(removed=removed))
+
+    def _no_ghosts_left(self, gateway: str) -> Iterator[Proposal]:
+        """Take the ghosts of who goes along, if our role may take out anybody."""
+        if self.committed.may(self.user, Capability.CAN_REMOVE_PARTICIPANT):
+            users = self.committed.room.participants.users
+            ghosts = ghosts_of_gateway(users, gateway)
+            yield from self._no_ghosts(ghost.uri for ghost in ghosts)
 
     def _removes_of(self, user: str) -> Iterator[Proposal]:
         """Remove all clients of a user but this one, unless they are leaving."""

@@ -127,6 +127,17 @@ class RemoveUser:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoveGhosts:
+    """Take ghosts out of the list, apart from the banned: their bans stay."""
+
+    ghosts: tuple[str, ...]
+
+    def encode(self) -> bytes:
+        """Write it."""
+        return _identifiers(self.ghosts)
+
+
+@dataclass(frozen=True, slots=True)
 class Leave:
     """Leave, with all our clients. Somebody else commits it."""
 
@@ -204,6 +215,7 @@ Intent = (
     | Ban
     | Kick
     | RemoveUser
+    | RemoveGhosts
     | Leave
     | SetMetadata
     | SetComponent
@@ -261,6 +273,7 @@ _READERS: Final[Mapping[type, Callable[[Reader], Intent]]] = MappingProxyType(
         SetComponent: lambda reader: SetComponent(reader.uint16(), reader.opaque()),
         Rotate: lambda _: Rotate(),
         CommitPending: lambda _: CommitPending(),
+        RemoveGhosts: lambda reader: RemoveGhosts(reader.vector(read_identifier)),
     }
 )
 _KINDS: Final = tuple(_READERS)

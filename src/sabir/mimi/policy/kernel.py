@@ -14,6 +14,10 @@ after the whole batch.
 - role of u from 1 to t: t in to(R, 1), may canUnBan or canChangeUserRole.
 - role of u from f to t otherwise: t in to(R, f), may canChangeUserRole.
 - own role: denied in phase 1.
+- a ghost (`sabir.mimi.ghosts`) is added by its own gateway alone, whose word it is;
+  that gateway may also remove it, unless it is banned; it never gets a leaf, or a
+  device that nobody let in would hide behind it. The drafts know no ghosts: these three
+  lines are ours.
 - leaf added for a: with an authorised self-add, or may canAddOwnClient.
 - leaf added for u: u added to the list by a in this batch; or u listed, not banned,
   with role r, may canAddParticipant and r in to(R, 0); or the membership is fixed, u
@@ -40,6 +44,7 @@ from typing import Any, Final
 from sabir.mimi.codepoints import Capability, ComponentId
 from sabir.mimi.components.participants import BANNED, NO_ROLE
 from sabir.mimi.components.roles import Role
+from sabir.mimi.ghosts import read_ghost
 from sabir.mimi.policy.acts import (
     Act,
     ActorKind,
@@ -137,6 +142,9 @@ def name_of(capability: Capability) -> str:
 def _list_add(case: Case, effect: ListAdd) -> str | None:
     if effect.user == case.actor:
         return _self_add(case, effect)
+    ghost = read_ghost(effect.user)
+    if ghost is not None and ghost.gateway != case.actor:
+        return "another's ghost"
     allowed = (
         case.may(Capability.CAN_ADD_PARTICIPANT)
         and effect.role != NO_ROLE
@@ -167,6 +175,9 @@ def _self_add(case: Case, effect: ListAdd) -> str | None:
 
 def _list_remove(case: Case, effect: ListRemove) -> str | None:
     user = effect.user
+    ghost = read_ghost(user)
+    if ghost is not None and ghost.gateway == case.actor:
+        return "ban of its ghost" if case.before.is_banned(user) else None
     capability = (
         Capability.CAN_REMOVE_SELF
         if user == case.actor
@@ -205,6 +216,8 @@ def _role_change(case: Case, effect: RoleChange) -> str | None:
 
 def _leaf_add(case: Case, effect: LeafAdd) -> str | None:
     user = effect.client.user
+    if read_ghost(user) is not None:
+        return "a ghost has no device"
     if user == case.actor:
         return _own_leaf_add(case)
     if any(isinstance(own, ListAdd) and own.user == user for own in case.own):

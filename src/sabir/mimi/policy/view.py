@@ -127,6 +127,11 @@ class RoomView:
         """Return how many clients a user has in the group."""
         return self._leaves[user]
 
+    def lowest_role_to_give(self, user: str) -> int | None:
+        """Return the lowest role that a user may let somebody in with; None: none."""
+        targets = self.role(user).targets(NO_ROLE)
+        return min((each for each in targets if each > BANNED), default=None)
+
     # ---- messages, as D-39 reads the roles
 
     def can_send(self, user: str) -> bool:

@@ -12,7 +12,7 @@ from sabir.mimi.genesis import ASSET_OCTETS_MAX
 from sabir.mimi.key_stock import LOW_WATER
 from sabir.mimi.problems import Problem
 from sabir.mimi.profile import MIMI06_A
-from sabir.mimi.templates import TemplateName
+from sabir.mimi.template_names import TemplateName
 from sabir.provider.admission import PROFILES
 from sabir.provider.agent_api.devices import DEVICES_MAX
 from sabir.provider.agent_api.key_packages import STOCK_MAX

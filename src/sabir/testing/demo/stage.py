@@ -39,6 +39,10 @@ class Line:
     stanza: Arrived
 
 
+def _tells_of_link(seen: Seen) -> bool:
+    return seen.kind == "timeline" and "is linked with the xmpp chat" in seen.body
+
+
 class Stage:
     """Two people on each network in two linked rooms; more come and go.
 
@@ -75,6 +79,8 @@ class Stage:
         self.carol = await lab.matrix_person("carol")
         self.zoe = await lab.xmpp_person("zoe")
         await lab.link(self.alice, [self.bob], self.xenia, "Xenia")
+        if self.has_third:  # whoever was there before is told who can read from now on
+            await self.alice.wait_for(_tells_of_link, SIGHT_TIMEOUT_S)
         await self.yuri.join(lab.xmpp_room, "Yuri")
 
     # ---- Ada

@@ -238,6 +238,28 @@ async def _has_all_in_order(stage: Stage) -> float:
     return time.monotonic() - began_s
 
 
+async def _knows_who_is_there(stage: Stage) -> float:
+    """Ada sees each person of both networks, and by whose word they are there."""
+    began_s = time.monotonic()
+    shown = await stage.third.shown(stage.third_room)
+    there = {
+        each["name"]: each["ghost"]
+        for each in shown["participants"]
+        if each["ghost"] is not None
+    }
+    for name, network in (("Alice", "matrix"), ("Xenia", "xmpp")):
+        ghost = there.get(name, {})
+        same(f"network of {name}", ghost.get("network"), network)
+        row = next(
+            row
+            for row in await stage.third.timeline(stage.third_room)
+            if row["name"] == name and row["via"] is not None
+        )
+        same(f"id of {name}", row["via"]["native"], ghost["native"])
+        same(f"who vouches for {name}", row["via"]["gateway"], ghost["gateway"])
+    return time.monotonic() - began_s
+
+
 async def _providers_are_blind(stage: Stage) -> float:
     """What people said is in no file of a provider."""
     began_s = time.monotonic()
@@ -280,6 +302,12 @@ CHECKS: Final = (
         name="what Ada has",
         natively="every line of both sides, once, in order",
         play=_has_all_in_order,
+    ),
+    Step(
+        way=Way.BOTH,
+        name="who is in the room",
+        natively="Alice and Xenia, each with network, id and whose word that is",
+        play=_knows_who_is_there,
     ),
     Step(
         way=Way.BOTH,

@@ -57,7 +57,8 @@ from sabir.mimi.structs.update import (
     decode_handshake_bundle,
     decode_update_response,
 )
-from sabir.mimi.templates import TEMPLATES, TemplateName
+from sabir.mimi.template_names import TemplateName
+from sabir.mimi.templates import TEMPLATES
 from sabir.mimi.uris import group_uri, provider_uri
 from sabir.mls.components import ApplicationFraming
 from sabir.mls.credentials import BasicCredential

@@ -35,7 +35,7 @@ from sabir.mimi.structs.key_material import (
 )
 from sabir.mimi.structs.submit import decode_submit_request
 from sabir.mimi.structs.update import UpdateRoomResponse, decode_handshake_bundle
-from sabir.mimi.templates import TemplateName
+from sabir.mimi.template_names import TemplateName
 from sabir.mimi.uris import domain_of
 from sabir.mls.client import Identity, KeyPackageSecrets, MlsClient
 from sabir.mls.credentials import BasicCredential

@@ -47,7 +47,8 @@ from sabir.mimi.structs.key_material import (
 )
 from sabir.mimi.structs.submit import decode_submit_request
 from sabir.mimi.structs.update import decode_handshake_bundle
-from sabir.mimi.templates import TEMPLATES, TemplateName
+from sabir.mimi.template_names import TemplateName
+from sabir.mimi.templates import TEMPLATES
 from sabir.mimi.uris import domain_of, provider_uri, room_uri, user_of
 from sabir.mls.credentials import BasicCredential
 from sabir.mls.extensions import ExternalSender

@@ -13,7 +13,7 @@ from sabir.content.rich import Rich
 from sabir.errors import PeerMisbehaved, PolicyRefused, StorageFailed, Unavailable
 from sabir.mimi.agent_api.events import EventType
 from sabir.mimi.agent_api.forms import Octets
-from sabir.mimi.templates import TemplateName
+from sabir.mimi.template_names import TemplateName
 from sabir.storage.records import RoomId
 from tests.unit.agent.membership.fake import eventually, once
 from tests.unit.agent.membership.people import Person, Street, say

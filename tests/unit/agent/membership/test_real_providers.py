@@ -6,7 +6,7 @@ import pytest
 
 from sabir.cli.system import system_rng
 from sabir.errors import CredentialsRefused, PolicyRefused
-from sabir.mimi.templates import TemplateName
+from sabir.mimi.template_names import TemplateName
 from sabir.storage.sqlite.store import SqliteStorage
 from tests.unit.agent.membership.fake import eventually
 from tests.unit.agent.membership.resident import Resident

@@ -33,7 +33,7 @@ from sabir.mimi.agent_api.registration import (
     TokenRequest,
 )
 from sabir.mimi.agent_api.rooms import JoinCode, ReserveRequest
-from sabir.mimi.templates import TemplateName
+from sabir.mimi.template_names import TemplateName
 from sabir.wire.errors import Malformed
 
 CURSORS = st.integers(0, (1 << 63) - 1).map(str)

@@ -6,7 +6,7 @@ import pytest
 from sabir.mimi.agent_api.forms import Octets, decode_form, encode_form
 from sabir.mimi.agent_api.key_packages import decode_key_packages, encode_key_packages
 from sabir.mimi.agent_api.rooms import Reserved
-from sabir.mimi.templates import TemplateName
+from sabir.mimi.template_names import TemplateName
 from sabir.testing.mls.seeded import SeededEnv
 from sabir.wire.errors import Malformed
 from tests.unit.mimi.world import Keys, make_client, reservation

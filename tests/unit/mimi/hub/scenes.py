@@ -3,7 +3,8 @@
 from sabir.mimi.codepoints import UpdateCode
 from sabir.mimi.components.roles import Role, RoleData
 from sabir.mimi.structs.update import UpdateRoomResponse
-from sabir.mimi.templates import TEMPLATES, TemplateName
+from sabir.mimi.template_names import TemplateName
+from sabir.mimi.templates import TEMPLATES
 from sabir.testing.mimi.hub_harness import HubHarness, listed
 
 ORDINARY, ADMIN, SUPER = 2, 3, 4

@@ -19,7 +19,8 @@ from sabir.mimi.hub.refusals import PAIR_TAKEN
 from sabir.mimi.hub.room import HubRoom
 from sabir.mimi.policy.errors import PolicyDenied
 from sabir.mimi.structs.update import RemoteTree, encode_group_info_option
-from sabir.mimi.templates import TEMPLATES, TemplateName
+from sabir.mimi.template_names import TemplateName
+from sabir.mimi.templates import TEMPLATES
 from sabir.mimi.uris import group_uri
 from sabir.mls.components import dictionary_of, with_dictionary
 from sabir.mls.extensions import Extensions

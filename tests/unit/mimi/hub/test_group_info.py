@@ -34,7 +34,7 @@ from sabir.mimi.structs.group_info import (
     SealedGroupInfo,
     sign_request,
 )
-from sabir.mimi.templates import TemplateName
+from sabir.mimi.template_names import TemplateName
 from sabir.mls.components import CommitContext
 from sabir.mls.credentials import BasicCredential, X509Credential
 from sabir.mls.framing import PublicMessage

@@ -8,7 +8,7 @@ import pytest
 from sabir.crypto.suites import SUITES
 from sabir.mimi.genesis import REQUIRED
 from sabir.mimi.structs.key_material import KeyMaterialRequest, sign_request
-from sabir.mimi.templates import TemplateName
+from sabir.mimi.template_names import TemplateName
 from sabir.mls.credentials import BasicCredential
 from sabir.mls.proposals import SelfRemove
 from sabir.testing.mimi.hub_harness import ROOM, HubHarness

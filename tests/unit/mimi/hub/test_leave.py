@@ -7,7 +7,7 @@ from sabir.mimi.components.metadata import RoomMetadata
 from sabir.mimi.components.roles import RoleChange
 from sabir.mimi.structs.fanout import read_fanout_messages
 from sabir.mimi.structs.submit import SubmitMessageRequest
-from sabir.mimi.templates import TemplateName
+from sabir.mimi.template_names import TemplateName
 from sabir.mls.codepoints import SenderType
 from sabir.mls.framing import PublicMessage
 from sabir.mls.proposals import AppDataUpdate, Proposal, Remove, SelfRemove

@@ -14,7 +14,7 @@ from sabir.mimi.hub.outcome import EventKind
 from sabir.mimi.hub.room import HubRoom
 from sabir.mimi.structs.fanout import read_fanout_messages
 from sabir.mimi.structs.submit import OtherSubmitMessageRequest, SubmitMessageRequest
-from sabir.mimi.templates import TemplateName
+from sabir.mimi.template_names import TemplateName
 from sabir.mls.codepoints import ContentType
 from sabir.mls.components import encode_safe_aad
 from sabir.mls.framing import MlsMessageIn, PrivateMessage

@@ -28,7 +28,7 @@ from sabir.mimi.structs.group_info import (
     decode_group_info_request,
     seal_group_info,
 )
-from sabir.mimi.templates import TemplateName
+from sabir.mimi.template_names import TemplateName
 from sabir.mimi.uris import provider_uri
 from sabir.mls.credentials import BasicCredential
 from sabir.mls.errors import MlsInvalid

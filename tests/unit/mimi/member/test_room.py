@@ -43,7 +43,7 @@ from sabir.mimi.member.room import RoomMember
 from sabir.mimi.policy.errors import PolicyDenied
 from sabir.mimi.structs.submit import decode_submit_request
 from sabir.mimi.structs.update import ProposalBundle
-from sabir.mimi.templates import TemplateName
+from sabir.mimi.template_names import TemplateName
 from sabir.mls.framing import decode_message
 from sabir.mls.group.state import SENT
 from sabir.testing.mimi.member_harness import MemberHarness, said

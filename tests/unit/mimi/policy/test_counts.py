@@ -8,7 +8,7 @@ from sabir.mimi.components.roles import Role, RoleData
 from sabir.mimi.policy.counts import check_counts
 from sabir.mimi.policy.errors import PolicyDenied, Slug
 from sabir.mimi.policy.view import RoomView
-from sabir.mimi.templates import TemplateName
+from sabir.mimi.template_names import TemplateName
 from tests.unit.mimi.policy.rooms import client, user, view
 from tests.unit.mimi.world import World, add, listed, uri
 

@@ -17,7 +17,8 @@ from sabir.mimi.policy.judge import judge_commit
 from sabir.mimi.policy.kernel import Facts
 from sabir.mimi.policy.view import RoomView
 from sabir.mimi.room_state import RoomState
-from sabir.mimi.templates import TEMPLATES, TemplateName
+from sabir.mimi.template_names import TemplateName
+from sabir.mimi.templates import TEMPLATES
 from sabir.mls.components import (
     AppDataDictionary,
     dictionary_of,

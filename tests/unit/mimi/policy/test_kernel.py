@@ -5,9 +5,11 @@ import pytest
 from sabir.mimi.codepoints import Capability
 from sabir.mimi.components.base_policy import BaseRoomPolicy
 from sabir.mimi.components.roles import Role, RoleChange, RoleData
-from sabir.mimi.policy.acts import Effect, LeafAdd, LeafRemove
+from sabir.mimi.ghosts import ghost_uri
+from sabir.mimi.policy.acts import Effect, LeafAdd, LeafRemove, ListAdd, ListRemove
 from sabir.mimi.policy.acts import RoleChange as Moved
 from sabir.mimi.policy.kernel import name_of
+from sabir.mimi.policy.view import Client
 from sabir.mimi.templates import role_set
 from tests.unit.mimi.policy.rooms import (
     client,
@@ -87,3 +89,49 @@ def test_who_joins_again_takes_its_own_old_place_only() -> None:
 def test_capabilities_are_named_as_in_the_drafts() -> None:
     assert name_of(Capability.CAN_ADD_PARTICIPANT) == "canAddParticipant"
     assert name_of(Capability.CAN_UN_BAN) == "canUnBan"
+
+
+# ---- ghosts
+
+EVE = user("eve")
+GHOST = ghost_uri(ANN, "matrix", "@zoe:example.org")
+
+
+def test_a_ghost_is_listed_by_its_own_gateway_alone() -> None:
+    room = view(
+        holder(Capability.CAN_ADD_PARTICIPANT),
+        {ANN: 3, EVE: 3},
+        [client("ann"), client("eve")],
+    )
+    assert is_allowed(room, member("ann"), ListAdd(GHOST, 2))
+    assert not is_allowed(room, member("eve"), ListAdd(GHOST, 2))
+    without = view(holder(), {ANN: 3}, [client("ann")])
+    assert not is_allowed(without, member("ann"), ListAdd(GHOST, 2))
+
+
+def test_a_gateway_takes_its_ghost_out_but_not_its_ban() -> None:
+    people = [client("ann"), client("eve")]
+    room = view(holder(), {ANN: 3, EVE: 3, GHOST: 2}, people)
+    assert is_allowed(room, member("ann"), ListRemove(GHOST))
+    assert not is_allowed(room, member("eve"), ListRemove(GHOST))
+    banned = view(holder(), {ANN: 3, EVE: 3, GHOST: 1}, people)
+    assert not is_allowed(banned, member("ann"), ListRemove(GHOST))
+    admin = holder(Capability.CAN_REMOVE_PARTICIPANT)
+    assert is_allowed(
+        view(admin, {ANN: 3, EVE: 3, GHOST: 2}, people),
+        member("eve"),
+        ListRemove(GHOST),
+    )
+
+
+def test_no_device_hides_behind_a_ghost() -> None:
+    every = holder(Capability.CAN_ADD_PARTICIPANT, Capability.CAN_ADD_OWN_CLIENT)
+    room = view(every, {ANN: 3, GHOST: 2}, [client("ann")])
+    device = Client(GHOST, GHOST, b"key")
+    assert not is_allowed(room, member("ann"), LeafAdd(device))
+    assert not is_allowed(room, member("ann"), LeafAdd(device), ListAdd(GHOST, 2))
+
+
+def test_a_ghost_is_banned_like_anybody() -> None:
+    room = view(holder(BAN), {ANN: 2, EVE: 3, GHOST: 2}, [client("ann"), client("eve")])
+    assert is_allowed(room, member("eve"), Moved(GHOST, 2, 1))

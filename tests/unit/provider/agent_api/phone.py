@@ -42,7 +42,7 @@ from sabir.mimi.member.room import RoomMember, open_invitation
 from sabir.mimi.structs.fields import decode_whole
 from sabir.mimi.structs.submit import read_frank
 from sabir.mimi.structs.update import UpdateRoomResponse, decode_update_response
-from sabir.mimi.templates import TemplateName
+from sabir.mimi.template_names import TemplateName
 from sabir.mimi.uris import domain_of
 from sabir.mls.client import Identity
 from sabir.mls.credentials import read_credential

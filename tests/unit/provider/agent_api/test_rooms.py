@@ -35,7 +35,7 @@ from sabir.mimi.structs.submit import (
     decode_submit_response,
 )
 from sabir.mimi.structs.update import decode_update_response
-from sabir.mimi.templates import TemplateName
+from sabir.mimi.template_names import TemplateName
 from tests.unit.provider.agent_api.phone import Phone, Reply, Street
 from tests.unit.provider.town import Site
 
