@@ -10,6 +10,7 @@ from sabir.cli.context import Invocation
 from sabir.cli.fingerprints import in_fours
 from sabir.cli.harmless import harmless, harmless_line
 from sabir.cli.room_names import ask_home, room_named
+from sabir.cli.times import ago
 from sabir.mimi.template_names import TemplateName
 
 TEMPLATES = [each.value for each in TemplateName]
@@ -104,6 +105,12 @@ def shown_lines(shown: dict[str, Any]) -> list[str]:
             f" {', '.join(shown['frozen_by'])}. Ask the room's people about them; then"
             " `sabir room trust` goes on, or leave."
         )
+    if shown["notices"]:
+        lines.append("Noticed here, the latest last:")
+    lines += [
+        f"  {ago(each['at'])}  {each['kind']}: {each['detail']}"
+        for each in shown["notices"]
+    ]
     return lines
 
 

@@ -26,6 +26,7 @@ def a_room(**ghost: Any) -> dict[str, Any]:
         "fingerprint": "00" * 32,
         "waiting": 0,
         "frozen_by": [],
+        "notices": [],
         "participants": [
             {
                 "user": ADA,
@@ -66,6 +67,13 @@ def test_whom_nothing_reaches_any_more_is_named_as_that() -> None:
     assert "on matrix as a long id" in text
     assert "who is not here: nothing reaches them" in text
     assert "Also readable" not in text
+
+
+def test_what_was_noticed_is_shown() -> None:
+    notice = {"at": 0, "kind": "irregular", "detail": "the hub's times go back"}
+    text = "\n".join(shown_lines(a_room() | {"notices": [notice]}))
+    assert "ago  irregular: the hub's times go back" in text
+    assert "Noticed" not in "\n".join(shown_lines(a_room()))
 
 
 @pytest.mark.parametrize(

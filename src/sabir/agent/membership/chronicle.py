@@ -45,6 +45,7 @@ from sabir.mimi.member.events import (
     Duplicate,
     Event,
     ForeignReceived,
+    Irregular,
     Joined,
     MessageReceived,
     MessageRefused,
@@ -58,6 +59,7 @@ from sabir.mimi.member.events import (
     ResyncNeeded,
     RoleChanged,
     SendingFrozen,
+    Sign,
     StatusReceived,
     Violation,
     Why,
@@ -360,6 +362,9 @@ class Chronicle:
                 page.commit_in_ms = delay_ms
             case ResyncNeeded(reason=reason):
                 page.resync = reason
+                page.note("resync", reason)
+            case Irregular():
+                self._irregular(page, event)
             case PolicyChanged(components=components, by=by):
                 numbers = ", ".join(f"0x{number:04X}" for number in components)
                 page.note("policy-changed", f"components {numbers}, by {by}")
@@ -375,6 +380,11 @@ class Chronicle:
             case _:
                 raise AssertionError(type(event))
 
+    def _irregular(self, page: Page, event: Irregular) -> None:
+        what = irregularity(event)
+        _log.warning("stream_irregular", room=self._room, sign=str(event.sign))
+        page.note("irregular", what)
+
     def _discarded(self, page: Page, event: Discarded) -> None:
         if event.why is Why.KNOWN_ID:
             return
@@ -386,6 +396,28 @@ class Chronicle:
             sender=event.sender,
         )
         page.note("discarded", f"{event.why} {event.detail} {event.sender}".strip())
+
+
+def irregularity(event: Irregular) -> str:
+    """Say what is not as an honest hub would send it, for people."""
+    match event.sign:
+        case Sign.MISSING:
+            return (
+                f"{event.count} message(s) of {event.client} did not come: the hub"
+                " holds them back, or refused them"
+            )
+        case Sign.REORDERED:
+            return (
+                f"a message of {event.client} came after later ones: the hub changed"
+                " the order"
+            )
+        case Sign.TIME_BACK:
+            return "the hub's times go back: it changed the order of what was said"
+        case Sign.NO_KEY:
+            return (
+                "no key of ours opens a message: it is forged, or the hub shows its"
+                " sender another room; compare the epoch's fingerprint with others"
+            )
 
 
 def _settled(page: Page, event: OperationSettled) -> None:

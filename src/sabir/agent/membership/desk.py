@@ -60,6 +60,19 @@ from sabir.wire.errors import Malformed
 
 _log = structlog.get_logger()
 
+NOTICES_READ_MAX: Final = 200
+NOTICES_SHOWN_MAX: Final = 10
+"""Of those that were read, of trouble."""
+_TROUBLE: Final = frozenset(
+    {
+        "violation",
+        "irregular",
+        "discarded",
+        "resync",
+        "sending-frozen",
+        "event-skipped",
+    }
+)
 READ_AT_ONCE_MAX: Final = 256
 """Entries that are reported as read together."""
 
@@ -100,6 +113,21 @@ class ParticipantView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeView:
+    """Something about a room that people should know, and no one said.
+
+    Attributes:
+        at: ms, when it was noticed.
+        kind: e.g. `violation`, `irregular`.
+        detail: for people.
+    """
+
+    at: int
+    kind: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RoomShown:
     """A room, for people.
 
@@ -112,6 +140,7 @@ class RoomShown:
         participants: in the list's order.
         waiting: contents that have no place yet.
         frozen_by: clients because of which nothing is sent.
+        notices: the latest that are about trouble, oldest first.
     """
 
     room: RoomId
@@ -121,6 +150,7 @@ class RoomShown:
     participants: tuple[ParticipantView, ...]
     waiting: int
     frozen_by: tuple[str, ...]
+    notices: tuple[NoticeView, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,6 +240,10 @@ class Desk:
         ghosts = {each.user: read_ghost(each.user) for each in listed}
         spoken = {each.user: _spoken_name(each.user, ghosts) for each in listed}
         names = await self._around.storage.names(room, spoken.values())
+        notices = await self._around.storage.notices(
+            room=room, count_max=NOTICES_READ_MAX
+        )
+        trouble = [each for each in notices if each.kind in _TROUBLE]
         return RoomShown(
             room=room,
             name=view.room.metadata.name,
@@ -232,6 +266,10 @@ class Desk:
             ),
             waiting=len(await self._around.storage.drafts(room)),
             frozen_by=uninvited,
+            notices=tuple(
+                NoticeView(at=each.at, kind=each.kind, detail=each.detail)
+                for each in trouble[-NOTICES_SHOWN_MAX:]
+            ),
         )
 
     async def role(self, room: RoomId, text: str) -> int:

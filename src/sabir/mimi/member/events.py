@@ -316,6 +316,41 @@ class ResyncNeeded:
     reason: str
 
 
+class Sign(StrEnum):
+    """What is not as an honest hub would send it."""
+
+    MISSING = "missing"
+    """Messages that a client sent before this one did not come."""
+    REORDERED = "reordered"
+    """A message comes after later ones of the same client."""
+    TIME_BACK = "time-back"
+    """The hub's times do not grow (D-22)."""
+    NO_KEY = "no-key"
+    """No key of ours opens a message of this epoch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Irregular:
+    """Our stream is not what members sent, as far as we can tell.
+
+    No proof against the hub: it may have refused a message and rightly so; another
+    provider on the way, or the sender, may be to blame. But a hub that drops, reorders
+    or shows members different rooms leaves such signs, and members who compare the
+    fingerprints of an epoch know (RFC 9420 section 8.7).
+
+    Attributes:
+        accepted_at: ms.
+        sign: what is wrong.
+        client: URI of the sender's client, if that can be told.
+        count: messages that are missing, with MISSING.
+    """
+
+    accepted_at: int
+    sign: Sign
+    client: str = ""
+    count: int = 0
+
+
 class Why(StrEnum):
     """Why something is not shown."""
 
@@ -378,6 +413,7 @@ Event = (
     | RemovedFromRoom
     | OperationSettled
     | Violation
+    | Irregular
     | SendingFrozen
     | ResyncNeeded
     | Discarded

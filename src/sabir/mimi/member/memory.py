@@ -20,7 +20,8 @@ from sabir.wire.tls import (
 )
 
 MAGIC: Final = b"SBRA"
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
+"""Version 1 had no `streamed_ms`."""
 
 _EPOCHS_KEPT_MAX: Final = 8
 """Ends of epochs that are remembered: more than MLS keeps past epochs."""
@@ -55,6 +56,7 @@ class Memory:
             their message. What the hub staples to them is still to come.
         reissues: what waited when we joined by a commit, by `effect_digest`: the hub
             may propose it again.
+        streamed_ms: hub's time of the latest event of our stream.
     """
 
     client: str
@@ -67,6 +69,7 @@ class Memory:
     ghosts: tuple[Client, ...] = ()
     ahead: tuple[bytes, ...] = ()
     reissues: tuple[bytes, ...] = ()
+    streamed_ms: int = 0
 
     @property
     def user(self) -> str:
@@ -101,6 +104,7 @@ class Memory:
                 ),
                 vector(opaque(digest) for digest in self.ahead),
                 vector(opaque(digest) for digest in self.reissues),
+                uint64(self.streamed_ms),
             )
         )
 
@@ -123,7 +127,7 @@ def _read(reader: Reader) -> Memory:
     if reader.fixed(len(MAGIC)) != MAGIC:
         raise MlsMisuse("this is no stored membership of a room")
     version = reader.uint16()
-    if version != FORMAT_VERSION:
+    if not 1 <= version <= FORMAT_VERSION:
         raise MlsMisuse(f"stored in format {version}, this reads {FORMAT_VERSION}")
     return Memory(
         client=reader.opaque().decode("ascii"),
@@ -136,6 +140,7 @@ def _read(reader: Reader) -> Memory:
         ghosts=reader.vector(_read_client),
         ahead=reader.vector(Reader.opaque),
         reissues=reader.vector(Reader.opaque),
+        streamed_ms=reader.uint64() if version > 1 else 0,
     )
 
 

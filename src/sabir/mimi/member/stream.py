@@ -32,6 +32,11 @@ from sabir.mimi.member.operations import accepted, dropped
 from sabir.mimi.member.receiving import read_message
 from sabir.mimi.member.state import MemberState
 from sabir.mimi.member.trust import freeze
+from sabir.mimi.member.watching import (
+    signs_of_sender,
+    signs_of_time,
+    signs_of_unopened,
+)
 from sabir.mimi.policy.derive import actor_of, effects_of_pending
 from sabir.mimi.policy.effective import EffectiveState
 from sabir.mimi.policy.errors import PolicyDenied
@@ -74,7 +79,9 @@ def receive(
         return _again(state, env, message)
     events = _take(state, env, message)
     state.note_seen(message.accepted_at, message.digest)
-    return events
+    if any(isinstance(event, NotForUs) for event in events):
+        return events
+    return (*events, *signs_of_time(state, message.accepted_at))
 
 
 def receive_own(
@@ -88,12 +95,13 @@ def receive_own(
     if state.has_seen(accepted_at, digest):
         return (Duplicate(accepted_at=accepted_at, digest=digest),)
     state.note_seen(accepted_at, digest)
+    signs = signs_of_time(state, accepted_at)
     message, operation = state.find_outgoing(digest), state.operation
     if message is not None:
-        return placed(state, env, message, accepted_at, frank)
+        return (*placed(state, env, message, accepted_at, frank), *signs)
     if operation is not None and operation.digest == digest:
-        return accepted(state, env, operation, accepted_at)
-    return (Discarded(accepted_at=accepted_at, why=Why.OWN_UNKNOWN),)
+        return (*accepted(state, env, operation, accepted_at), *signs)
+    return (Discarded(accepted_at=accepted_at, why=Why.OWN_UNKNOWN), *signs)
 
 
 def _is_ours(state: MemberState, message: FanoutMessage) -> bool:
@@ -185,7 +193,8 @@ def _application(
     except MlsMissing:
         return (Discarded(accepted_at=at, why=Why.TOO_LATE),)
     except (Malformed, MlsInvalid) as wrong:
-        return (Discarded(accepted_at=at, why=Why.NOT_READABLE, detail=wrong.rule),)
+        unread = Discarded(accepted_at=at, why=Why.NOT_READABLE, detail=wrong.rule)
+        return (unread, *signs_of_unopened(state, epoch, at))
     if not isinstance(found, ApplicationMessage):
         return (Discarded(accepted_at=at, why=Why.OWN_UNKNOWN),)
     arrived = arrived_in(
@@ -199,7 +208,7 @@ def _application(
         accepted_at=at,
         digest=message.digest,
     )
-    return (read_message(arrived),)
+    return (*signs_of_sender(found, at), read_message(arrived))
 
 
 # ---- proposals

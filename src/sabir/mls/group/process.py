@@ -69,6 +69,10 @@ class ApplicationMessage:
         leaf_node: of the sender in that tree.
         epoch: in which it was sent.
         generation: of the sender's ratchet.
+        skipped: how many messages of the sender in this epoch are missing right before
+            this one: they are late, were never sent on, or whoever delivers holds them
+            back.
+        is_late: whether it was such a missing one.
         data: what was sent.
         authenticated_data: that came with it, readable by everybody.
     """
@@ -77,6 +81,8 @@ class ApplicationMessage:
     leaf_node: LeafNode
     epoch: int
     generation: int
+    skipped: int
+    is_late: bool
     data: bytes = field(repr=False)
     authenticated_data: bytes = field(repr=False)
 
@@ -208,12 +214,17 @@ def _process_private(
     content = opened.message.content
     if isinstance(content.content, bytes):
         check_framing(epoch.context, content.content)
+        expected = epoch.secret_tree.generation(
+            data.leaf_index, RatchetKind.APPLICATION
+        )
         opened.consume()
         return ApplicationMessage(
             sender=data.leaf_index,
             leaf_node=opened.sender,
             epoch=body.epoch,
             generation=data.generation,
+            skipped=max(0, data.generation - expected),
+            is_late=data.generation < expected,
             data=content.content,
             authenticated_data=content.authenticated_data,
         )

@@ -23,6 +23,9 @@ def test_messages_are_read_once_each_in_any_order() -> None:
         heard = room["ben"].process(room.env, sent[number])
         assert isinstance(heard, ApplicationMessage)
         assert (heard.data, heard.generation) == (bytes((number,)), number)
+        late = number not in {7, 19}
+        skipped = 0 if late else {7: 7, 19: 11}[number]
+        assert (heard.skipped, heard.is_late) == (skipped, late)
     before = octets_of(room["ben"])
     for message in sent:
         with violates(Rule.D02):
