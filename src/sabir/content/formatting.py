@@ -12,6 +12,7 @@ from typing import Final
 
 from sabir.content.capabilities import Capabilities, Format, Support
 from sabir.content.loss import Level, LossItem, WayBack, Why
+from sabir.content.misleading import misleads
 from sabir.content.normal import normalise
 from sabir.content.plain import Line, flat, lines, split_lines, table_lines
 from sabir.content.rich import (
@@ -225,7 +226,8 @@ class _Adapter:
     def _link(self, link: Link) -> Iterator[Inline]:
         inner = self.inlines(link.children)
         bare = inner == (Text(link.url),)
-        if self._native(Format.LINK_TEXT) and not _UNSAFE.match(link.url):
+        is_safe = not (_UNSAFE.match(link.url) or misleads(flat(inner), link.url))
+        if self._native(Format.LINK_TEXT) and is_safe:
             yield replace(link, children=inner)
         elif bare:
             yield Text(link.url)

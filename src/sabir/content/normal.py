@@ -62,6 +62,8 @@ _WEB: Final = re.compile(
     re.IGNORECASE,
 )
 
+_PART: Final = re.compile(r"cid:\d+@local\.invalid", re.IGNORECASE)
+
 
 def clean(text: str) -> str:
     """Return `text` without control characters and with newlines as line breaks."""
@@ -173,7 +175,12 @@ def _link(
 
 
 def _target(url: str) -> str:
-    return clean(url).replace("\n", "").strip()
+    """Return where a link goes; to a part of its own message it does not go anywhere.
+
+    Such a part is shown beside the text (draft-ietf-mimi-content-09, `cid` references).
+    """
+    target = clean(url).replace("\n", "").strip()
+    return "" if _PART.fullmatch(target) else target
 
 
 def _append(run: list[Inline], new: Inline, inside: frozenset[type[Inline]]) -> None:

@@ -69,7 +69,8 @@ RULES: Final[Sequence[Rule]] = (
     ),
     Rule(
         "FMT-6",
-        "no link text, or an address that no app may follow",
+        "no link text, an address that no app may follow, or a text that reads like"
+        " another address",
         "`text (address)`; the address once if it is the text",
         "L1",
         "S",

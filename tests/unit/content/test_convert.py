@@ -277,6 +277,12 @@ def test_fmt_6_a_dangerous_target_is_only_text_everywhere() -> None:
     assert rules(report) == ["FMT-6"]
 
 
+def test_mc_099_fmt_6_a_text_that_reads_like_another_address_hides_no_target() -> None:
+    text, report = one(said("[https://bank.example](https://evil.example)"), FULL)
+    assert text == "https://bank.example (https://evil.example)"
+    assert rules(report) == ["FMT-6"]
+
+
 def test_fmt_8_with_code_a_small_table_is_drawn() -> None:
     code = replace(BARE, formatting={Format.CODE_BLOCK: Support.FULL})
     text, report = one(said("| a | b |\n|-|-|\n| 日本 | 2 |\n| x | e\u0301 |"), code)
@@ -335,7 +341,7 @@ def test_men_1_a_person_of_the_chat_is_mentioned() -> None:
         (BARE, {"mimi://x/u/bo": "bo"}, Why.FEATURE_MISSING),
     ],
 )
-def test_men_2_others_are_named(
+def test_mc_099_men_2_others_are_only_named(
     capabilities: Capabilities, mentions: dict[str, str], why: Why
 ) -> None:
     message = said("[@Bo](mimi://x/u/bo) hi")

@@ -258,6 +258,28 @@ def test_mc_098_several_texts_are_one_after_the_other() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("media_type", "text"),
+    [
+        (GFM_MIMI, b"see ![the tide](cid:2@local.invalid)"),
+        (GFM_MIMI, b"see [the tide](CID:2@local.invalid)"),
+        ("text/html", b'see <a href="cid:2@local.invalid">the tide</a>'),
+    ],
+)
+def test_mc_098_a_part_that_a_text_refers_to_is_shown_once_beside_it(
+    media_type: str, text: bytes
+) -> None:
+    picture = ExternalPart(content_type="image/png", url="https://x/")
+    both = MultiPart(
+        semantics=PartSemantics.SINGLE_UNIT,
+        parts=(single(media_type, text), picture),
+    )
+    meaning = read(content(both))
+    assert isinstance(meaning, Said)
+    assert meaning.text == Rich.plain("see the tide")
+    assert [each.part for each in meaning.attachments] == [picture]
+
+
 def test_several_reactions_of_one_entry_are_shown_as_an_answer() -> None:
     both = MultiPart(
         semantics=PartSemantics.PROCESS_ALL,
