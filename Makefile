@@ -32,7 +32,7 @@ demo: setup  ## real servers, two networks, one conversation (CHECK=1: verify an
 	$(BIN)/python -m sabir.testing.demo $(if $(CHECK),--check)
 
 test: setup lint types servers  ## everything that gates a merge, real servers included
-	$(PYTEST) -m 'not soak' -n $(JOBS) --dist loadgroup --cov --cov-report=
+	$(PYTEST) -m 'not soak' -n $(JOBS) --dist loadgroup --durations=25 --cov --cov-report=
 	for part in agent content storage wire; do \
 	  $(BIN)/coverage report --include="*/sabir/$$part/*" --fail-under=95 || exit 1; done
 	for part in crypto mls; do \

@@ -53,7 +53,7 @@ async def shown(*options: str) -> str:
     return printed
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(400)
 async def test_a_conversation_over_two_providers_with_somebody_on_neither_network() -> (
     None
 ):
@@ -69,7 +69,7 @@ async def test_a_conversation_over_two_providers_with_somebody_on_neither_networ
             )
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(400)
 async def test_the_same_conversation_over_one_sabir_with_typing_and_receipts() -> None:
     need("synapse")
     need("prosody")

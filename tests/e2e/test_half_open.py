@@ -73,7 +73,7 @@ async def flooded(folder: Path, count: int) -> None:
         assert grown_mb < 150
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 async def test_a_thousand_half_open_connections_keep_nobody_out(tmp_path: Path) -> None:
     await flooded(tmp_path, 1_000)
 

@@ -84,7 +84,7 @@ async def agree(room: str, people: list[Person], *, count: int) -> list[str]:
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 async def test_a_provider_that_is_away_for_a_minute_misses_nothing(
     tmp_path: Path,
 ) -> None:
@@ -99,7 +99,7 @@ async def test_a_provider_that_is_away_for_a_minute_misses_nothing(
         assert said == [f"while away {number}" for number in range(60)]
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 async def test_a_conversation_over_three_providers(tmp_path: Path) -> None:
     async with a_room(tmp_path) as (town, room, people):
         ada, bob, cy = people
@@ -223,7 +223,7 @@ def contains(pid: int, needles: list[bytes]) -> list[bytes]:
     return found
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 async def test_no_provider_ever_holds_what_people_say(tmp_path: Path) -> None:
     text, name = "canary-text-5f1c", "canary-name-77aa.txt"
     body = "canary-octets-0b3e " * 5_000

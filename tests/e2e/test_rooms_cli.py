@@ -11,7 +11,7 @@ from sabir.testing.lab import SabirProcess
 from sabir.testing.town.person import Person
 from sabir.testing.town.town import Town
 
-pytestmark = [pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.timeout(400)]
 
 
 async def typed(person: Person, *arguments: str, lines: str = "") -> str:

@@ -20,7 +20,7 @@ from sabir.testing.servers.synapse import Synapse
 from sabir.testing.telegram.fake import FakeTelegram, user
 from sabir.testing.telegram.shell import Refusal
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(400)]
 
 GROUP: Final = -1_000_000_001_234
 ANN: Final = user(7, "Ann Bonny")

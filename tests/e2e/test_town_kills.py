@@ -9,7 +9,7 @@ from sabir.testing.town.kills import TownKills, TownPlan
 SEED = 20261126
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 async def test_kills_at_three_providers_lose_double_and_move_nothing(
     tmp_path: Path,
 ) -> None:

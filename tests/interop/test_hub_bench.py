@@ -20,7 +20,7 @@ FIGURES = {
 }
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 async def test_the_bench_measures_all_that_it_promises() -> None:
     need("synapse")
     need("prosody")

@@ -24,7 +24,7 @@ from sabir.testing.contract.rules import ConnectorContract
 from sabir.testing.contract.world import Ability, World
 from sabir.testing.imessage.mac import FakeMac
 
-pytestmark = [pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.timeout(400)]
 
 DIRECT = ChatId("iMessage;-;+15550001111")
 GROUP = ChatId("iMessage;+;chat123456")

@@ -31,7 +31,7 @@ async def test_kills_and_restarts_lose_double_and_move_nothing(tmp_path: Path) -
         assert findings.arrived + len(findings.ambiguous) == 120
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 async def test_kills_of_agents_and_providers_lose_double_and_move_nothing(
     tmp_path: Path,
 ) -> None:

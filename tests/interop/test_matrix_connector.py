@@ -79,7 +79,7 @@ from sabir.testing.rng import SeededRng
 from sabir.testing.servers.synapse import Synapse
 
 pytest_plugins = ("sabir.testing.pytest_plugin",)
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(400)]
 
 ADA = Speaker(uri="xmpp:sea@muc.example.org/Ada", name="Ada", network="xmpp")
 BO = Speaker(uri="xmpp:sea@muc.example.org/Bo", name="Bo", network="xmpp")

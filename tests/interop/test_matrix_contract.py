@@ -24,7 +24,7 @@ from sabir.testing.rng import SeededRng
 from sabir.testing.servers.synapse import Synapse
 
 pytest_plugins = ("sabir.testing.pytest_plugin",)
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(400)]
 
 _numbers = count(1)
 _REASONS = {

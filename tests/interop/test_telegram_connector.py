@@ -35,7 +35,7 @@ from sabir.testing.servers.telegram import CrablineTelegram
 from sabir.testing.telegram.gate import CrablineGate
 from tests.unit.networks.telegram.bench import ADA, file, outgoing
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(400)]
 _groups = count(5_000)
 
 

@@ -25,7 +25,7 @@ from sabir.testing.telegram.fake import FakeTelegram, user
 from sabir.testing.telegram.gate import CrablineGate
 from sabir.testing.telegram.shell import BotApiServer
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(400)]
 
 _IDEMPOTENT = "the Bot API has no idempotency key: what is in doubt is reported"
 _SILENT = "an acknowledged update never comes again to getUpdates"

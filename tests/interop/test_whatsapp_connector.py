@@ -63,7 +63,7 @@ from sabir.testing.servers.meta_hooks import MetaHooks, signature
 from sabir.testing.servers.prism import Prism
 from tests.interop.test_whatsapp_contract import ANN, APP_SECRET, BEN, config, hooks_of
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(400)]
 
 CHAT = ChatId(ANN)
 ADA = Speaker(uri="sabir:ada", name="Ada", network="matrix")

@@ -27,7 +27,7 @@ from sabir.testing.servers.cloud_api import NUMBER_ID, TOKEN, CloudApi, Trouble
 from sabir.testing.servers.meta_hooks import MetaHooks
 from sabir.testing.servers.whatsapp import WhatsAppLookalike
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(400)]
 
 APP_SECRET = "app-secret"
 ANN = "15557654321"

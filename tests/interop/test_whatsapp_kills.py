@@ -12,7 +12,7 @@ from sabir.testing.whatsapp_kills import (
     WhatsAppLab,
 )
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(400)]
 
 MESSAGES = 40
 

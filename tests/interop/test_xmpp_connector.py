@@ -80,7 +80,7 @@ from sabir.testing.servers.accounts import ComponentAccount, XmppAccount
 from sabir.testing.servers.ejabberd import Ejabberd
 from sabir.testing.servers.prosody import Prosody
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(400)]
 
 Server = Prosody | Ejabberd
 SECRET = "a shared secret"

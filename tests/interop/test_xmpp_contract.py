@@ -27,7 +27,7 @@ from sabir.testing.line import LOOPBACK, Line
 from sabir.testing.servers.accounts import ComponentAccount, XmppAccount
 from sabir.testing.servers.prosody import Prosody
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(400)]
 
 _SECRET = "a secret of the contract"
 _numbers = count(1)

@@ -26,6 +26,8 @@ STOCK_LOW: Final = 50
 """Refill below this many."""
 TOKEN_MARGIN_MS: Final = 300_000
 """A token is renewed so long before its end."""
+REFUSED_FOR_MS: Final = 3_600_000
+"""How long a provider that refused our device is not asked for a token again."""
 KEY_PACKAGE_GRACE_MS: Final = 7 * 86_400_000
 """How long secrets are kept beyond a KeyPackage's end: a Welcome may be on its way."""
 ANSWER_WAIT_S: Final = 60

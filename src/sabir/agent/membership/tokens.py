@@ -4,11 +4,12 @@ import asyncio
 from typing import Protocol
 
 from sabir.agent.membership.device import DeviceKey, Tokens
-from sabir.agent.membership.limits import TOKEN_MARGIN_MS
+from sabir.agent.membership.limits import REFUSED_FOR_MS, TOKEN_MARGIN_MS
 from sabir.agent.membership.vault import Vault
 from sabir.clock import Clock
 from sabir.crypto.secrets import Secret
 from sabir.crypto.suites import SUITES
+from sabir.errors import CredentialsRefused
 from sabir.mimi.agent_api.forms import Octets
 from sabir.mimi.agent_api.registration import (
     Challenge,
@@ -59,6 +60,8 @@ class TokenKeeper:
         self._clock = clock
         self._renewal = renewal
         self._lock = asyncio.Lock()
+        self._refused: CredentialsRefused | None = None
+        self._refused_at_ms = 0.0
 
     async def token(self, refused: Secret | None = None) -> Secret:
         """Return a token.
@@ -68,7 +71,8 @@ class TokenKeeper:
 
         Raises:
             Unavailable: the provider does not answer.
-            CredentialsRefused: it does not know our device any more.
+            CredentialsRefused: it does not know our device any more; it is not asked
+                again for an hour.
             StorageFailed: the new token could not be kept.
         """
         async with self._lock:
@@ -79,6 +83,22 @@ class TokenKeeper:
             return self._tokens.access
 
     async def _renewed(self, held: Tokens) -> Tokens:
+        now_ms = self._clock.monotonic_ms()
+        if self._refused is not None and now_ms < self._refused_at_ms + REFUSED_FOR_MS:
+            raise self._refused
+        try:
+            return await self._asked(held)
+        except CredentialsRefused as error:
+            self._refused_at_ms = now_ms
+            self._refused = CredentialsRefused(
+                f"{self._device} has no place at its provider any more ({error}). If"
+                " you removed it: what it has stays, nothing new comes; `sabir init`"
+                " in another data directory makes another device. If not, ask the"
+                " provider's operator"
+            )
+            raise self._refused from error
+
+    async def _asked(self, held: Tokens) -> Tokens:
         found = await self._renewal.challenge()
         signature = sign_refresh(
             SUITES[SUITE], self._key.private.reveal(), found.challenge, self._device

@@ -17,6 +17,7 @@ from sabir.agent.membership.device import (
     Tokens,
     registered_home,
 )
+from sabir.agent.membership.limits import REFUSED_FOR_MS
 from sabir.agent.membership.provider_client import (
     Line,
     Place,
@@ -40,6 +41,7 @@ from sabir.mls.credentials import BasicCredential
 from sabir.provider.tls import agents_context
 from sabir.storage.membership import HomeRecord
 from sabir.storage.sqlite.store import SqliteStorage
+from sabir.testing.clock import VirtualClock
 from tests.unit.provider.town import LOOPBACK, Authority
 
 DEVICE = "mimi://a.example/d/ann/1"
@@ -233,6 +235,31 @@ async def test_a_token_that_was_refused_is_replaced_once(
     assert old.ct_equal(b"old")
     renewed = await asyncio.gather(*(keeper.token(refused=old) for _ in range(3)))
     assert {each.reveal() for each in renewed} == {b"token 1"}
+
+
+class Refuser(Giver):
+    """Knows our device no more, and counts how often it was asked."""
+
+    async def renew(self, request: TokenRequest) -> TokenAnswer:
+        self.given += 1
+        raise CredentialsRefused("the provider says: no such device")
+
+
+async def test_who_was_removed_asks_once_an_hour_and_is_told_what_to_do(
+    storage: SqliteStorage,
+) -> None:
+    vault, giver, clock = Vault(KEY, system_rng), Refuser(), VirtualClock()
+    home = a_home(vault, 0)
+    await storage.set_home(home, now=clock.now())
+    keeper = TokenKeeper(home, storage, vault, clock, giver)
+    for _ in range(50):
+        with pytest.raises(CredentialsRefused, match="another data directory"):
+            await keeper.token()
+    assert giver.given == 1
+    await clock.advance(REFUSED_FOR_MS)
+    with pytest.raises(CredentialsRefused):
+        await keeper.token()
+    assert giver.given == 2
 
 
 async def test_a_call_is_made_again_with_a_new_token(
