@@ -9,7 +9,7 @@ from sabir.testing.pytest_plugin import need
 
 pytestmark = pytest.mark.interop
 
-MESSAGES = 100
+MESSAGES = 104
 
 
 async def test_bursts_from_one_and_from_eight_arrive_once_and_in_order(
