@@ -2,9 +2,10 @@
 
 from typing import Final
 
-ECHO_WAIT_MS: Final = 15_000
+ECHO_WAIT_MS: Final = 45_000
 """How long something that the hub has taken is waited for in our stream, where its
-place in the room's order is; then the hub's answer counts alone."""
+place in the room's order is; then the hub's answer counts alone. Less than a person
+waits, and more than a slow provider takes to start again and catch up."""
 SETTLE_MS: Final = 500
 """How long our stream is open before something is sent again: it may tell first that
 the hub had taken it, perhaps days ago."""
