@@ -3,9 +3,12 @@
 from typing import Final
 
 ECHO_WAIT_MS: Final = 45_000
-"""How long something that the hub has taken is waited for in our stream, where its
-place in the room's order is; then the hub's answer counts alone. Less than a person
-waits, and more than a slow provider takes to start again and catch up."""
+"""How long an operation that the hub has taken is waited for in our stream, where its
+place in the room's order is; then the hub's answer counts alone, as nothing of ours
+can go on before. More than a slow provider takes to start again and catch up."""
+PLACE_WAIT_MS: Final = 600_000
+"""The same for a message, which holds up nothing. A stream that has come to what the
+hub took later has left it out; then nothing is waited for."""
 SETTLE_MS: Final = 500
 """How long our stream is open before something is sent again: it may tell first that
 the hub had taken it, perhaps days ago."""

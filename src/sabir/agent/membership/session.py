@@ -13,7 +13,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 import structlog
 
@@ -27,6 +27,7 @@ from sabir.agent.membership.limits import (
     ECHO_WAIT_MS,
     HINDERED_MS,
     MISSING_WAIT_MS,
+    PLACE_WAIT_MS,
     SEALED_AT_ONCE_MAX,
     SETTLE_MS,
     TICK_MS,
@@ -70,18 +71,25 @@ _WISH: Final = b"wish"
 """What an intent is sealed under."""
 
 
+_Answer = TypeVar("_Answer", SubmitMessageResponse, UpdateRoomResponse)
+
+
 def _name_of(octets: bytes) -> bytes:
     """Return by what octets are known that are sent once or again."""
     return hashlib.sha256(octets).digest()
 
 
 @dataclass(frozen=True, slots=True)
-class _Answered:
+class _Answered(Generic[_Answer]):
     """The hub has taken something of ours; its place in the stream is waited for."""
 
     digest: bytes
-    answer: bytes
+    answer: _Answer
     until_ms: float
+
+    def is_late(self, member: RoomMember, *, now_ms: float) -> bool:
+        """Whether our stream has left it out, or takes too long."""
+        return member.has_passed(self.answer.accepted_at) or self.until_ms <= now_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +135,8 @@ class RoomSession:
         self._commit_at: float | None = None
         self._hindered_until = 0.0
         self._behind: _Behind | None = None
-        self._operation: _Answered | None = None
-        self._messages: dict[bytes, _Answered] = {}
+        self._operation: _Answered[UpdateRoomResponse] | None = None
+        self._messages: dict[bytes, _Answered[SubmitMessageResponse]] = {}
         self._reports: dict[MessageId, int] = {}
         self._introductions: Introductions | None = None
         self._tried: set[bytes] | None = set() if ledger.is_new else None
@@ -267,7 +275,7 @@ class RoomSession:
             if operation is not None:
                 self._tried.add(_name_of(operation.octets))
         if operation is not None:
-            return await self._push(operation)
+            return await self._push(member, operation)
         self._operation = None
         self._tried &= {_name_of(each.octets) for each in outgoing}
         mine = {each.digest for each in outgoing}
@@ -281,9 +289,9 @@ class RoomSession:
                 return wait
             await self._submit(first)
             return 0
-        late = self._late()
+        late = self._late(member)
         if late is not None:
-            await self._place(late)
+            await self._confirm(late.digest, late.answer)
             return 0
         if (behind := self._waits_for_others(member)) > 0:
             return behind
@@ -420,7 +428,7 @@ class RoomSession:
             await self._around.storage.drop_wish(wish.id)
             self._around.waiters.settle(wish.id, refusal)
 
-    async def _push(self, operation: Operation) -> float:
+    async def _push(self, member: RoomMember, operation: Operation) -> float:
         """Bring an operation to its end."""
         answered = self._operation
         if answered is None or answered.digest != operation.digest:
@@ -428,12 +436,11 @@ class RoomSession:
                 return wait
             await self._submit_operation(operation)
             return 0
-        wait = answered.until_ms - self._now
-        if wait > 0:
-            return wait
         if not self._around.stream.is_open:
             return ECHO_WAIT_MS
-        await self._settle(operation, decode_update_response(answered.answer))
+        if not answered.is_late(member, now_ms=self._now):
+            return answered.until_ms - self._now
+        await self._settle(operation, answered.answer)
         return 0
 
     async def _submit_operation(self, operation: Operation) -> None:
@@ -452,7 +459,7 @@ class RoomSession:
         expected = operation.kind is Kind.COMMIT
         if answer.code == UpdateCode.SUCCESS and expected:
             until = self._now + ECHO_WAIT_MS
-            self._operation = _Answered(operation.digest, octets, until)
+            self._operation = _Answered(operation.digest, answer, until)
         else:
             await self._settle(operation, answer)
 
@@ -569,16 +576,13 @@ class RoomSession:
             return
         answer = decode_submit_response(octets)
         if answer.code == SubmitCode.ACCEPTED:
-            until = self._now + ECHO_WAIT_MS
-            self._messages[digest] = _Answered(digest, octets, until)
+            until = self._now + PLACE_WAIT_MS
+            self._messages[digest] = _Answered(digest, answer, until)
         else:
             await self._confirm(digest, answer)
             if answer.code == SubmitCode.EPOCH_TOO_OLD:
                 self._rest_until = self._now + self._backoff.next_ms()
                 self._fall_behind(answer.current_epoch)
-
-    async def _place(self, answered: _Answered) -> None:
-        await self._confirm(answered.digest, decode_submit_response(answered.answer))
 
     async def _confirm(self, digest: bytes, answer: SubmitMessageResponse) -> None:
         self._messages.pop(digest, None)
@@ -587,7 +591,7 @@ class RoomSession:
             page = await self.ledger.keep(member, events)
         self._turned(page)
 
-    def _late(self) -> _Answered | None:
+    def _late(self, member: RoomMember) -> _Answered[SubmitMessageResponse] | None:
         """Return a message whose place did not come by in time.
 
         While our stream is not open, nothing comes by; then it is no wonder.
@@ -595,7 +599,7 @@ class RoomSession:
         if not self._around.stream.is_open:
             return None
         for answered in self._messages.values():
-            if answered.until_ms <= self._now:
+            if answered.is_late(member, now_ms=self._now):
                 return answered
         return None
 

@@ -410,6 +410,10 @@ class RoomMember:
 
     # ---- the stream
 
+    def has_passed(self, accepted_at: int) -> bool:
+        """Whether our stream has come to a time of the hub, in ms, or later (D-22)."""
+        return self._state.memory.streamed_ms >= accepted_at
+
     def receive(self, env: Env, fanned: bytes | FanoutMessage) -> tuple[Event, ...]:
         """Take a `room.message` or `room.handshake` of the stream, in its order.
 

@@ -77,6 +77,8 @@ class Device:
     refs: set[bytes] = field(default_factory=set)
     attached: set[str] = field(default_factory=set)
     grew: asyncio.Event = field(default_factory=asyncio.Event)
+    is_slow: bool = False
+    """Its stream is open, and nothing comes by."""
 
     @property
     def user(self) -> str:
@@ -85,6 +87,9 @@ class Device:
     def tell(self, kind: EventType, **members: Any) -> None:
         cursor = str(len(self.stream) + 1)
         self.stream.append(Event(cursor=cursor, type=kind, **members))
+        self.wake()
+
+    def wake(self) -> None:
         self.grew.set()
         self.grew = asyncio.Event()
 
@@ -525,7 +530,7 @@ class FakeStream:
         own = self._api.own
         while True:
             grew = own.grew
-            if self._after < len(own.stream):
+            if self._after < len(own.stream) and not own.is_slow:
                 event = own.stream[self._after]
                 self._api.trouble("ask", f"event {event.type}")
                 yield event

@@ -282,11 +282,45 @@ async def test_without_echoes_the_hubs_answers_count(
     street: Street, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sabir.agent.membership.session.ECHO_WAIT_MS", 50)
+    monkeypatch.setattr("sabir.agent.membership.session.PLACE_WAIT_MS", 50)
     street.town.echoes = False
     room, (ann, ben) = await a_room(street, "ann", "b.example:ben")
     await ann.desk.post(room, say("hello"))
     await ben.has(room, "hello")
     assert await ann.texts(room) == ["hello"]
+
+
+async def test_a_message_that_the_stream_left_out_takes_its_place_at_the_next_event(
+    street: Street,
+) -> None:
+    room, (ann, ben) = await a_room(street, "ann", "b.example:ben")
+    street.town.echoes = False
+    posting = asyncio.create_task(ann.desk.post(room, say("left out")))
+    await ben.has(room, "left out")
+    await asyncio.sleep(0.1)
+    assert not posting.done()
+    street.town.echoes = True
+    await ben.desk.post(room, say("the next"))
+    await posting
+    await ann.has(room, "the next")
+    assert set(await ann.texts(room)) == {"left out", "the next"}
+
+
+async def test_a_message_waits_for_what_others_said_before_it(
+    street: Street, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sabir.agent.membership.session.ECHO_WAIT_MS", 50)
+    room, (ann, ben) = await a_room(street, "ann", "b.example:ben")
+    ann.api.own.is_slow = True
+    await ben.desk.post(room, say("first"))
+    posting = asyncio.create_task(ann.desk.post(room, say("second")))
+    await ben.has(room, "second")
+    await asyncio.sleep(0.3)
+    assert not posting.done()
+    ann.api.own.is_slow = False
+    ann.api.own.wake()
+    await posting
+    assert await ann.texts(room) == ["first", "second"]
 
 
 async def test_while_the_stream_is_away_nothing_takes_a_place(
