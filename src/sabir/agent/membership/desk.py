@@ -1,8 +1,7 @@
 """What people do in rooms at a provider: `Desk`, for the command line and portals."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Sequence
 from mimetypes import guess_type
 from pathlib import Path
 from typing import Final, TypeVar
@@ -14,13 +13,14 @@ from sabir.agent.membership.files import DiskFile, Files
 from sabir.agent.membership.finding import find_user
 from sabir.agent.membership.history import Histories
 from sabir.agent.membership.inviting import Invited
+from sabir.agent.membership.join_link import JoinLink
 from sabir.agent.membership.ledger import Around
 from sabir.agent.membership.limits import ANSWER_WAIT_S
 from sabir.agent.membership.membership import Membership
-from sabir.agent.membership.naming import fingerprint, idempotency_key, name_of
+from sabir.agent.membership.naming import idempotency_key
 from sabir.agent.membership.reporting import abuse_report
 from sabir.agent.membership.rooms import ProviderRooms
-from sabir.agent.naming import author_uri
+from sabir.agent.membership.showing import RoomShown, show_room
 from sabir.content import codec
 from sabir.content.meaning import (
     Attachment,
@@ -34,12 +34,10 @@ from sabir.content.model import MessageId
 from sabir.content.reading import read
 from sabir.content.rich import Rich
 from sabir.errors import PolicyRefused, Unavailable
-from sabir.mimi.agent_api.forms import base64url, octets_of
 from sabir.mimi.agent_api.people import Consents
 from sabir.mimi.agent_api.registration import DeviceEntry
 from sabir.mimi.agent_api.rooms import JoinCodeRequest
 from sabir.mimi.codepoints import ConsentOperation
-from sabir.mimi.ghosts import Ghost, read_ghost
 from sabir.mimi.member.intents import (
     Ban,
     Intent,
@@ -50,137 +48,18 @@ from sabir.mimi.member.intents import (
     SetRole,
 )
 from sabir.mimi.member.status import Reports, Status
-from sabir.mimi.policy.view import RoomView
 from sabir.mimi.structs.consent import ConsentEntry
 from sabir.mimi.template_names import TemplateName
 from sabir.mimi.uris import Kind, parse_uri
 from sabir.storage.membership import MembershipRecord
 from sabir.storage.records import EntryRecord, NewEntry, RoomId
-from sabir.wire.errors import Malformed
 
 _log = structlog.get_logger()
 
-NOTICES_READ_MAX: Final = 200
-NOTICES_SHOWN_MAX: Final = 10
-"""Of those that were read, of trouble."""
-_TROUBLE: Final = frozenset(
-    {
-        "violation",
-        "irregular",
-        "discarded",
-        "resync",
-        "sending-frozen",
-        "event-skipped",
-    }
-)
 READ_AT_ONCE_MAX: Final = 256
 """Entries that are reported as read together."""
 
 T = TypeVar("T")
-
-_LINK_MARK: Final = "#"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GhostView:
-    """Somebody of another network.
-
-    Attributes:
-        network: id.
-        native: the person's id there; empty where only its digest is known.
-        gateway: URI of the user who vouches for them.
-        is_connected: whether that user has a device in the room; without, nothing
-            reaches them.
-    """
-
-    network: str
-    native: str
-    gateway: str
-    is_connected: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParticipantView:
-    """Somebody in a room, for people."""
-
-    user: str
-    name: str
-    role: int
-    role_name: str
-    clients: tuple[str, ...]
-    ghost: GhostView | None = None
-    """For somebody of another network: who that is, and whose word it is."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoticeView:
-    """Something about a room that people should know, and no one said.
-
-    Attributes:
-        at: ms, when it was noticed.
-        kind: e.g. `violation`, `irregular`.
-        detail: for people.
-    """
-
-    at: int
-    kind: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoomShown:
-    """A room, for people.
-
-    Attributes:
-        room: URI.
-        name: of the room.
-        epoch: of its group.
-        fingerprint: of the epoch's authenticator (RFC 9420 8.7), in hex: members whose
-            fingerprints of one epoch differ were shown different rooms by the hub.
-        participants: in the list's order.
-        waiting: contents that have no place yet.
-        frozen_by: clients because of which nothing is sent.
-        notices: the latest that are about trouble, oldest first.
-    """
-
-    room: RoomId
-    name: str
-    epoch: int
-    fingerprint: str
-    participants: tuple[ParticipantView, ...]
-    waiting: int
-    frozen_by: tuple[str, ...]
-    notices: tuple[NoticeView, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JoinLink:
-    """An invitation for whoever has it: room, role and code as one text."""
-
-    room: RoomId
-    role: int
-    code: bytes
-
-    def text(self) -> str:
-        """Write it, e.g. `mimi://a.example/r/x#2.<code>`."""
-        return f"{self.room}{_LINK_MARK}{self.role}.{base64url(self.code)}"
-
-    @classmethod
-    def read(cls, text: str) -> "JoinLink":
-        """Read what `text` wrote.
-
-        Raises:
-            PolicyRefused: it is none.
-        """
-        room, _, rest = text.strip().partition(_LINK_MARK)
-        role, _, code = rest.partition(".")
-        try:
-            parse_uri(room, Kind.ROOM)
-            return cls(room=RoomId(room), role=int(role), code=octets_of(code))
-        except (Malformed, ValueError):
-            raise PolicyRefused(
-                "this is no invitation; it looks like mimi://a.example/r/…#2.…"
-            ) from None
 
 
 class Desk:
@@ -231,46 +110,7 @@ class Desk:
         Raises:
             NotInRoom: we are not in it.
         """
-        session = self.membership.session(room)
-        async with session.ledger.turn() as member:
-            view, epoch = member.view, member.epoch
-            uninvited = tuple(client.identity for client in member.ghosts)
-            authenticator = member.group.epoch_authenticator.reveal()
-        listed = view.room.participants.participants
-        ghosts = {each.user: read_ghost(each.user) for each in listed}
-        spoken = {each.user: _spoken_name(each.user, ghosts) for each in listed}
-        names = await self._around.storage.names(room, spoken.values())
-        notices = await self._around.storage.notices(
-            room=room, count_max=NOTICES_READ_MAX
-        )
-        trouble = [each for each in notices if each.kind in _TROUBLE]
-        return RoomShown(
-            room=room,
-            name=view.room.metadata.name,
-            epoch=epoch,
-            fingerprint=fingerprint(authenticator),
-            participants=tuple(
-                ParticipantView(
-                    user=each.user,
-                    name=names.get(spoken[each.user], name_of(each.user)),
-                    role=each.role,
-                    role_name=view.room.roles.role(each.role).name,
-                    clients=tuple(
-                        client.identity
-                        for client in view.clients
-                        if client.user == each.user
-                    ),
-                    ghost=_ghost_view(ghosts[each.user], view),
-                )
-                for each in listed
-            ),
-            waiting=len(await self._around.storage.drafts(room)),
-            frozen_by=uninvited,
-            notices=tuple(
-                NoticeView(at=each.at, kind=each.kind, detail=each.detail)
-                for each in trouble[-NOTICES_SHOWN_MAX:]
-            ),
-        )
+        return await show_room(self.membership.session(room).ledger, self._around)
 
     async def role(self, room: RoomId, text: str) -> int:
         """Return the number of the role that a person names.
@@ -303,7 +143,7 @@ class Desk:
             PolicyRefused: it is none, or the hub does not let us in.
             Unavailable: the hub does not answer.
         """
-        if _LINK_MARK in link:
+        if JoinLink.is_in(link):
             found = JoinLink.read(link)
             await _in_time(
                 self.membership.entrance.join(found.room, found.code, found.role)
@@ -606,23 +446,6 @@ class Desk:
     async def remove_device(self, device: str) -> None:
         """Remove a device of ours that is lost; our rooms follow."""
         await self._around.api.remove_device(device)
-
-
-def _spoken_name(user: str, ghosts: Mapping[str, Ghost | None]) -> str:
-    """Return under which URI somebody's messages stand in the timeline."""
-    ghost = ghosts[user]
-    return user if ghost is None else author_uri(ghost.network, ghost.native)
-
-
-def _ghost_view(ghost: Ghost | None, view: RoomView) -> GhostView | None:
-    if ghost is None:
-        return None
-    return GhostView(
-        network=ghost.network,
-        native=ghost.native,
-        gateway=ghost.gateway,
-        is_connected=view.is_active(ghost.gateway),
-    )
 
 
 async def _in_time(work: Awaitable[T]) -> T:

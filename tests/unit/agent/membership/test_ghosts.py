@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sabir.agent.membership import session
-from sabir.agent.membership.desk import GhostView
+from sabir.agent.membership.showing import GhostView
 from sabir.agent.membership.timeline_view import Row, Via, rows_after
 from sabir.mimi.ghosts import ghost_uri
 from sabir.storage.records import RoomId
