@@ -91,10 +91,13 @@ class Resident:
             self.running = None
         self.storage.close()
 
-    async def restart(self) -> None:
-        await self.stop()
+    async def come_back(self) -> None:
         self.storage = SqliteStorage.open(self.path)
         await self.start()
+
+    async def restart(self) -> None:
+        await self.stop()
+        await self.come_back()
 
     async def texts(self, room: RoomId) -> list[str]:
         entries = await self.storage.after(room, 0, count_max=1_000)

@@ -7,7 +7,6 @@ import pytest
 from sabir.cli.system import system_rng
 from sabir.errors import CredentialsRefused, PolicyRefused
 from sabir.mimi.template_names import TemplateName
-from sabir.storage.sqlite.store import SqliteStorage
 from tests.unit.agent.membership.fake import eventually
 from tests.unit.agent.membership.resident import Resident
 
@@ -69,8 +68,7 @@ async def test_agents_that_restart_lose_nothing(people: dict[str, Resident]) -> 
     await ann.say(room, "while ben was away")
     await cleo.say(room, "me too")
     await ann.desk.set_role(room, cleo.user, 3)
-    ben.storage = SqliteStorage.open(ben.path)
-    await ben.start()
+    await ben.come_back()
     await ben.has(room, "while ben was away", "me too")
     await ann.restart()
     await ben.say(room, "still here")
